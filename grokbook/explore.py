@@ -1,0 +1,95 @@
+"""Controls to play with: sliders over frames that need no kernel, and ipywidgets for a live one."""
+
+import base64
+import html
+import io
+import json
+
+import ipywidgets
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+from PIL import Image
+
+from grokbook import figures
+
+MAX_FRAMES = 40
+
+
+def scrub(draw, values, *, name, label, alt, columns=1, height=3.0, form="{:.2f}", start=0):
+    """A slider through pictures drawn now, so that it moves in a page without a kernel.
+
+    draw(axes, value) draws one frame; values: at most 40; name: unique in the page; label: what the slider changes;
+    alt: a text, or a function of the value; form: how a value is written, a format string or a function.
+    Returns an HTML object. Raises ValueError for no values or too many.
+    """
+    values = list(values)
+    if not 1 <= len(values) <= MAX_FRAMES:
+        raise ValueError(f"got {len(values)} values; a scrubber takes 1 to {MAX_FRAMES}, thin them out")
+    if not -len(values) <= start < len(values):
+        raise ValueError(f"start={start} is outside the {len(values)} values")
+    write = form if callable(form) else form.format
+    frames = [_frame(draw, value, columns, height) for value in values]
+    texts = [write(value) for value in values]
+    describe = alt if callable(alt) else lambda value: f"{alt} ({label}: {write(value)})"
+    alts = [describe(value) for value in values]
+    return HTML(_page(name, label, frames, texts, alts, start % len(values)))
+
+
+def live(draw, *, columns=1, height=3.0, **controls):
+    """The same picture with a live kernel: one ipywidgets slider for each `name=(low, high, step)`.
+
+    draw(axes, **values) draws on new axes whenever a slider is let go.
+    """
+
+    def redraw(**values):
+        _, axes = figures.canvas(columns=columns, height=height)
+        draw(axes, **values)
+        plt.show()
+
+    sliders = {
+        name: ipywidgets.FloatSlider((low + high) / 2, min=low, max=high, step=step, continuous_update=False)
+        for name, (low, high, step) in controls.items()
+    }
+    return ipywidgets.interactive(redraw, **sliders)
+
+
+def _frame(draw, value, columns, height):
+    """One picture as a data address: a PNG of at most 64 colours, a third of the size of the full one."""
+    figure, axes = figures.canvas(columns=columns, height=height)
+    draw(axes, value)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=figures.STYLE["savefig.dpi"])
+    plt.close(figure)
+    picture = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    picture.save(small, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
+
+
+def _page(name, label, frames, texts, alts, start):
+    """The slider as HTML with its own script; no address outside the page."""
+    data = json.dumps({"frames": frames, "texts": texts, "alts": alts}).replace("</", "<\\/")
+    identifier, caption = html.escape(name, quote=True), html.escape(label)
+    return f"""<figure class="scrubber" id="{identifier}">
+<img src="{frames[start]}" alt="{html.escape(alts[start], quote=True)}" style="max-width:100%;height:auto">
+<div class="scrubber-controls">
+<label for="{identifier}-range">{caption}</label>
+<input id="{identifier}-range" type="range" min="0" max="{len(frames) - 1}" step="1" value="{start}">
+<output for="{identifier}-range">{html.escape(texts[start])}</output>
+</div>
+<script>
+(function () {{
+  const root = document.getElementById({json.dumps(name)}), data = {data};
+  const range = root.querySelector("input"), image = root.querySelector("img"), output = root.querySelector("output");
+  function show() {{
+    const i = Number(range.value);
+    image.src = data.frames[i];
+    image.alt = data.alts[i];
+    output.textContent = data.texts[i];
+    range.setAttribute("aria-valuetext", data.texts[i]);
+  }}
+  range.addEventListener("input", show);
+  show();
+}})();
+</script>
+</figure>"""
