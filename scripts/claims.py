@@ -1,0 +1,95 @@
+"""Write book/claims.md: every claim of every executed notebook, where the paper makes it, and whether it holds.
+
+    python scripts/claims.py            write the page
+    python scripts/claims.py --check    only say whether it is in step with the notebooks
+"""
+
+import argparse
+import sys
+
+import book
+
+PAGE = "claims.md"
+HEADER = ["Claim", "Where", "Chapter", "Condition", "Measured", "Verdict"]
+INTRODUCTION = """# Every claim, measured
+
+This table is built from the executed notebooks; no number in it was typed. Each line is a `claim(...)` cell of a chapter:
+the statement, where the paper makes it ("this book" where it is ours), the condition that was tested and the number that was
+measured. The run stops if a verdict is not the one recorded here, so a claim that ceases to hold cannot go unnoticed.
+"""
+
+
+def stored_claims(notebook):
+    """The records that `grokbook.claims.claim` left in the outputs' metadata, in order."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [output.metadata["grokbook"] for output in outputs if "grokbook" in output.get("metadata", {})]
+
+
+def collect(root):
+    """[(part, page, title, claims)] for the chapters of the contents that state any."""
+    chapters = []
+    for part, page in book.contents(root):
+        path = root / "book" / f"{page}.ipynb"
+        claims = stored_claims(book.read(path)) if path.exists() else []
+        if claims:
+            chapters.append((part, page, book.title(path), claims))
+    return chapters
+
+
+def text(value):
+    """Text that is safe inside a Markdown table."""
+    return str(value).replace("|", "\\|").replace("$", "\\$").replace("*", "\\*").replace("_", "\\_").replace("\n", " ")
+
+
+def row(claim, page, title):
+    shown = {"True": "yes", "False": "no"}.get(str(claim["shown"]), claim["shown"])
+    verdict = "✓ holds" if claim["reproduces"] else "✗ does not hold"
+    link = f"[{text(title)}]({page}.ipynb)"
+    cells = [text(claim["statement"]), text(claim["source"]), link, text(claim["condition"]), text(shown), verdict]
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(rows):
+    return "\n".join(["| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER), *rows])
+
+
+def page_text(chapters):
+    """The whole page: the count, what fails to reproduce, then part by part and chapter by chapter."""
+    everything = [(claim, page, title) for _, page, title, claims in chapters for claim in claims]
+    failing = [entry for entry in everything if not entry[0]["reproduces"]]
+    holding = len(everything) - len(failing)
+    counts = f"**{len(everything)}** claims in **{len(chapters)}** chapters: **{holding}** hold, **{len(failing)}** do not."
+    sections = [INTRODUCTION, counts + "\n", "## What does not hold\n"]
+    if failing:
+        sections.append("The chapter explains each of these.\n\n" + table(row(*entry) for entry in failing) + "\n")
+    else:
+        sections.append("Nothing so far.\n")
+    latest = None
+    for part, page, title, claims in chapters:
+        if part != latest:
+            sections.append(f"## {part}\n")
+            latest = part
+        sections.append(f"### {title}\n\n" + table(row(claim, page, title) for claim in claims) + "\n")
+    return "\n".join(sections)
+
+
+def build(root=book.ROOT):
+    """The text that book/claims.md must have."""
+    return page_text(collect(root))
+
+
+def in_step(root=book.ROOT):
+    path = root / "book" / PAGE
+    return path.exists() and path.read_text(encoding="utf-8") == build(root)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Write book/claims.md from the executed notebooks.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of step")
+    if parser.parse_args().check:
+        sys.exit(0 if in_step() else "book/claims.md is out of step with the notebooks: run `python scripts/claims.py`")
+    book.write(book.BOOK / PAGE, build())
+
+
+if __name__ == "__main__":
+    main()
