@@ -7,15 +7,16 @@
 import argparse
 import sys
 
-import book
+import chapters
 
 PAGE = "claims.md"
 HEADER = ["Claim", "Where", "Chapter", "Condition", "Measured", "Verdict"]
 INTRODUCTION = """# Every claim, measured
 
-This table is built from the executed notebooks; no number in it was typed. Each line is a `claim(...)` cell of a chapter:
-the statement, where the paper makes it ("this book" where it is ours), the condition that was tested and the number that was
-measured. The run stops if a verdict is not the one recorded here, so a claim that ceases to hold cannot go unnoticed.
+This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a
+chapter: the statement, where the paper makes it ("this book" where the statement is ours), the condition that was
+tested and the number that was measured. A chapter stops running when a verdict changes, so no claim can cease to
+hold, or begin to, without notice.
 """
 
 
@@ -27,13 +28,13 @@ def stored_claims(notebook):
 
 def collect(root):
     """[(part, page, title, claims)] for the chapters of the contents that state any."""
-    chapters = []
-    for part, page in book.contents(root):
+    found = []
+    for part, page in chapters.contents(root):
         path = root / "book" / f"{page}.ipynb"
-        claims = stored_claims(book.read(path)) if path.exists() else []
+        claims = stored_claims(chapters.read(path)) if path.exists() else []
         if claims:
-            chapters.append((part, page, book.title(path), claims))
-    return chapters
+            found.append((part, page, chapters.title(path), claims))
+    return found
 
 
 def text(value):
@@ -53,19 +54,19 @@ def table(rows):
     return "\n".join(["| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER), *rows])
 
 
-def page_text(chapters):
+def page_text(collected):
     """The whole page: the count, what fails to reproduce, then part by part and chapter by chapter."""
-    everything = [(claim, page, title) for _, page, title, claims in chapters for claim in claims]
+    everything = [(claim, page, title) for _, page, title, claims in collected for claim in claims]
     failing = [entry for entry in everything if not entry[0]["reproduces"]]
     holding = len(everything) - len(failing)
-    counts = f"**{len(everything)}** claims in **{len(chapters)}** chapters: **{holding}** hold, **{len(failing)}** do not."
-    sections = [INTRODUCTION, counts + "\n", "## What does not hold\n"]
+    counts = f"**{len(everything)}** claims in **{len(collected)}** chapters: **{holding}** hold, "
+    sections = [INTRODUCTION, counts + f"**{len(failing)}** do not.\n", "## What does not hold\n"]
     if failing:
         sections.append("The chapter explains each of these.\n\n" + table(row(*entry) for entry in failing) + "\n")
     else:
         sections.append("Nothing so far.\n")
     latest = None
-    for part, page, title, claims in chapters:
+    for part, page, title, claims in collected:
         if part != latest:
             sections.append(f"## {part}\n")
             latest = part
@@ -73,12 +74,12 @@ def page_text(chapters):
     return "\n".join(sections)
 
 
-def build(root=book.ROOT):
+def build(root=chapters.ROOT):
     """The text that book/claims.md must have."""
     return page_text(collect(root))
 
 
-def in_step(root=book.ROOT):
+def in_step(root=chapters.ROOT):
     path = root / "book" / PAGE
     return path.exists() and path.read_text(encoding="utf-8") == build(root)
 
@@ -88,7 +89,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of step")
     if parser.parse_args().check:
         sys.exit(0 if in_step() else "book/claims.md is out of step with the notebooks: run `python scripts/claims.py`")
-    book.write(book.BOOK / PAGE, build())
+    chapters.write(chapters.BOOK / PAGE, build())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
     python scripts/execute.py --all                 every notebook
     python scripts/execute.py --check               run nothing; fail if an output is out of step
 
-Each notebook runs in a fresh kernel, in an empty folder and with one thread, as a reader's Colab session would start it.
-One that fails keeps its old file. What is stored carries no time stamps, no widget state and a fingerprint of all it depends on.
+Each notebook runs in a fresh kernel, in an empty folder (as a Colab session would start it) and with one thread.
+One that fails keeps its old file. What is stored carries no time stamps, no widget state, and a fingerprint of all
+it depends on.
 """
 
 import argparse
@@ -17,11 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import book
-import claims
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+import chapters
+import claims
 
 CELL_TIMEOUT = 300  # seconds; the heaviest chapter may take 120 in all
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -36,7 +38,7 @@ class Failed(Exception):
 def prepare_environment(folder):
     """One thread, this checkout's package, this environment's kernel, and no start-up files of the person's own."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(book.ROOT), os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(chapters.ROOT), os.environ.get("PYTHONPATH")]))
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
     os.environ["IPYTHONDIR"] = str(folder)
@@ -82,7 +84,7 @@ def tidy(notebook, fingerprint):
     seen = {}
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata})
-        if "live" in book.tags(cell):
+        if "live" in chapters.tags(cell):
             cell.outputs = []  # a live control needs a kernel; without one it would be an empty box
         name = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
         seen[name] = seen.get(name, 0) + 1
@@ -99,32 +101,32 @@ def tidy(notebook, fingerprint):
 
 def execute(path, report=print):
     """Run one notebook and replace its file; raise `Failed`, and leave the file as it was, if a cell fails."""
-    notebook = book.read(path)
+    notebook = chapters.read(path)
     begun = time.perf_counter()
     report(f"{path.name}")
-    fingerprint = book.fingerprint(notebook)  # before the run: a module that is edited meanwhile must look stale
+    fingerprint = chapters.fingerprint(notebook)  # before the run: a module that is edited meanwhile must look stale
     run(notebook, report)
     tidy(notebook, fingerprint)
     nbformat.validate(notebook)
-    book.write(path, nbformat.writes(notebook) + "\n")
+    chapters.write(path, nbformat.writes(notebook) + "\n")
     report(f"  {time.perf_counter() - begun:.1f} s in all, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def stale(paths):
     """The notebooks whose stored outputs come from other sources than today's."""
-    notebooks = [(path, book.read(path)) for path in paths]
-    return [path for path, notebook in notebooks if book.stored_fingerprint(notebook) != book.fingerprint(notebook)]
+    return [path for path in paths if not chapters.in_step(chapters.read(path))]
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Run the book's notebooks and store their outputs.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: those that are out of step")
     parser.add_argument("--all", action="store_true", help="run every notebook")
-    parser.add_argument("--check", action="store_true", help="run nothing; fail if a notebook or claims.md is out of step")
+    parser.add_argument("--check", action="store_true", help="run nothing; fail if anything is out of step")
     arguments = parser.parse_args()
     missing = [str(path) for path in arguments.notebooks if not path.is_file()]
     if missing:
-        parser.error(f"no such notebook: {', '.join(missing)}; the book has {', '.join(p.name for p in book.notebooks())}")
+        known = ", ".join(path.name for path in chapters.notebooks())
+        parser.error(f"no such notebook: {', '.join(missing)}; the book has {known}")
     return arguments
 
 
@@ -140,7 +142,7 @@ def check(paths):
 
 def main():
     arguments = parse_arguments()
-    paths = arguments.notebooks or book.notebooks()
+    paths = arguments.notebooks or chapters.notebooks()
     if arguments.check:
         return check(paths)
     if not arguments.notebooks and not arguments.all:
@@ -156,7 +158,7 @@ def main():
             except Failed as error:
                 failures.append(path.name)
                 print(f"{path.name}: {error}\n{path.name}: its file was left as it was", file=sys.stderr)
-    book.write(book.BOOK / claims.PAGE, claims.build())
+    chapters.write(chapters.BOOK / claims.PAGE, claims.build())
     if failures:
         print(f"failed: {', '.join(failures)}", file=sys.stderr)
     return int(bool(failures))

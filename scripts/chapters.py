@@ -1,4 +1,4 @@
-"""What the maintenance scripts and the tests know about the book: its pages, its notebooks, and what a notebook's outputs depend on."""
+"""The book's pages, its notebooks, and what a notebook's outputs depend on; shared by the scripts and the tests."""
 
 import ast
 import hashlib
@@ -96,7 +96,7 @@ def reached_modules(notebook, package=PACKAGE):
 
 
 def essence(node):
-    """A syntax tree as nested tuples without docstrings, positions and empty fields: the same on every Python version."""
+    """A syntax tree as nested tuples without docstrings, positions and empty fields, alike on every Python."""
     if isinstance(node, list):
         return tuple(essence(item) for item in node)
     if not isinstance(node, ast.AST):
@@ -128,5 +128,6 @@ def fingerprint(notebook, package=PACKAGE):
     return digest.hexdigest()
 
 
-def stored_fingerprint(notebook):
-    return notebook.metadata.get("grokbook", {}).get("fingerprint")
+def in_step(notebook, package=PACKAGE):
+    """Whether the stored outputs come from today's sources."""
+    return notebook.metadata.get("grokbook", {}).get("fingerprint") == fingerprint(notebook, package)
