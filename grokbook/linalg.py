@@ -118,16 +118,16 @@ def null_space_projection(matrix, vector):
     return projected - min_norm(matrix, matrix @ projected)
 
 
-def solve_gram(gram, target):
-    """gram^+ b for a symmetric positive semi-definite gram. (n, n), (n,) or (n, m) -> like b. Any rank."""
-    _require_system(gram, target)
+def gram_solver(gram):
+    """The function b -> gram^+ b, factorised once. gram: (n, n) positive semi-definite, any rank; b: (n,) or (n, m)."""
+    _require_finite(gram, "Gram matrix")
     factor = _trusted_factor(gram)
     if factor is not None:
-        return _solve(factor, target)
+        return lambda target: _solve(factor, target)
     values, vectors = torch.linalg.eigh(gram)
     kept = counted(values.clamp(min=0), rank_tolerance(gram))
-    vectors = vectors[:, kept]
-    return vectors @ _scaled(1 / values[kept], vectors.T @ target)
+    values, vectors = values[kept], vectors[:, kept]
+    return lambda target: vectors @ _scaled(1 / values, vectors.T @ target)
 
 
 def _trusted_factor(gram):
