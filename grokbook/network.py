@@ -44,7 +44,9 @@ class TwoLayer:
 
     def __init__(self, X, d_hidden, outputs, activation="relu"):
         if X.ndim != 2 or d_hidden < 1 or outputs < 1:
-            raise ValueError(f"X {tuple(X.shape)}, d_hidden={d_hidden}, outputs={outputs}: X must be (n, n_in), both sizes ≥ 1")
+            raise ValueError(
+                f"X is {tuple(X.shape)}, d_hidden={d_hidden}, outputs={outputs}; X must be (n, n_in), the others at least 1"
+            )
         self.X, self.d_hidden, self.n_outputs, self.activation = X, d_hidden, outputs, activation
         self.sigma, self.sigma_prime = activation_pair(activation)
         self.n_inputs = X.shape[1]
