@@ -18,7 +18,7 @@ def identity(settings, *tensors):
 
 
 def save(path, identity, state):
-    """Write a state of tensors and plain values, or nothing for path=None; an interruption leaves the old file whole."""
+    """Write a state of tensors and plain values (nothing for path=None); an interruption leaves the old file whole."""
     if path is None:
         return
     path = Path(path)

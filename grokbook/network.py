@@ -45,7 +45,7 @@ class TwoLayer:
     def __init__(self, X, d_hidden, outputs, activation="relu"):
         if X.ndim != 2 or d_hidden < 1 or outputs < 1:
             raise ValueError(
-                f"X is {tuple(X.shape)}, d_hidden={d_hidden}, outputs={outputs}; X must be (n, n_in), the others at least 1"
+                f"X is {tuple(X.shape)}, d_hidden={d_hidden}, outputs={outputs}; X must be (n, n_in), the rest ≥ 1"
             )
         self.X, self.d_hidden, self.n_outputs, self.activation = X, d_hidden, outputs, activation
         self.sigma, self.sigma_prime = activation_pair(activation)
@@ -53,15 +53,16 @@ class TwoLayer:
         self.size = (self.n_inputs + outputs) * d_hidden
 
     def split(self, theta):
-        """θ: (d,) -> E: (n_in, d_hidden), W: (d_hidden, outputs), views of θ."""
-        if theta.shape != (self.size,):
-            raise ValueError(f"theta has shape {tuple(theta.shape)}, this network needs ({self.size},)")
+        """θ: (..., d) -> E: (..., n_in, d_hidden), W: (..., d_hidden, outputs), views of θ."""
+        if theta.shape[-1:] != (self.size,):
+            raise ValueError(f"theta has shape {tuple(theta.shape)}, this network needs (..., {self.size})")
         cut = self.n_inputs * self.d_hidden
-        return theta[:cut].view(self.n_inputs, self.d_hidden), theta[cut:].view(self.d_hidden, self.n_outputs)
+        E, W = theta[..., :cut], theta[..., cut:]
+        return E.unflatten(-1, (self.n_inputs, self.d_hidden)), W.unflatten(-1, (self.d_hidden, self.n_outputs))
 
     def join(self, E, W):
-        """E: (n_in, d_hidden), W: (d_hidden, outputs) -> θ: (d,)."""
-        theta = torch.cat([E.reshape(-1), W.reshape(-1)])
+        """E: (..., n_in, d_hidden), W: (..., d_hidden, outputs) -> θ: (..., d)."""
+        theta = torch.cat([E.flatten(-2), W.flatten(-2)], -1)
         self.split(theta)
         return theta
 
