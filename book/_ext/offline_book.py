@@ -1,0 +1,79 @@
+"""Sphinx extension: pages that ask no other host for anything, and buttons only where the repository's address is known."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+
+# What the pages use of MathJax 3: one script with every TeX package, its fonts, and the parts its accessibility menu loads.
+MATHJAX = "sphinx-mathjax-offline"
+MATHJAX_SCRIPT = "tex-chtml-full.js"
+MATHJAX_PARTS = [
+    MATHJAX_SCRIPT,
+    "output/chtml/fonts/woff-v2/*.woff",
+    "a11y/*.js",
+    "sre/mathmaps/base.json",
+    "sre/mathmaps/en.json",
+]
+
+
+def mathjax_folder():
+    """Where the installed copy of MathJax lies; the package's name has hyphens, so it cannot be imported by a statement."""
+    origin = importlib.util.find_spec(MATHJAX)
+    if origin is None:
+        raise ModuleNotFoundError(f"{MATHJAX} is not installed; run `pip install -r requirements.txt`")
+    return Path(origin.origin).parent / "static" / "mathjax"
+
+
+def settle_options(app, config):
+    """Use the local MathJax; show the buttons that need the repository's address only once it is set."""
+    config.mathjax_path = f"mathjax/{MATHJAX_SCRIPT}"
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    options["use_repository_button"] = options["use_issues_button"] = known
+    if not known:
+        options.pop("repository_url", None)
+        options["launch_buttons"] = {}
+
+
+def keep_tags(app, doctree):
+    """Hand equations that bring their own layout to MathJax as they are.
+
+    Sphinx puts every equation with a line break into `split`, where `\\tag` is an error; the paper's numbers are tags.
+    """
+    for node in doctree.findall(nodes.math_block):
+        text = node.astext()
+        if not node.get("nowrap") and (r"\tag" in text or r"\begin{" in text):
+            node["nowrap"] = True
+            node.children = [nodes.Text(rf"\[{text}\]")]
+
+
+def drop_remote_assets(app, page, template, context, doctree):
+    """Leave out Thebe, which is not used here and names an address on another host."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [asset for asset in context.get(kind, []) if not is_thebe(asset)]
+
+
+def is_thebe(asset):
+    body = str((getattr(asset, "attributes", None) or {}).get("body", ""))
+    return "thebe" in str(getattr(asset, "filename", asset)).lower() or "THEBE" in body
+
+
+def copy_mathjax(app, exception):
+    if exception is not None or app.builder.format != "html":
+        return
+    source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
+    for pattern in MATHJAX_PARTS:
+        for path in source.glob(pattern):
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def setup(app):
+    app.connect("config-inited", settle_options)
+    app.connect("doctree-read", keep_tags)
+    app.connect("html-page-context", drop_remote_assets, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

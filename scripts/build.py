@@ -1,0 +1,53 @@
+"""Build the book's pages: every warning is an error, and a page that is missing afterwards is one too.
+
+    python scripts/build.py             into _build/html
+    python scripts/build.py FOLDER      into FOLDER/_build/html
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chapters
+
+
+def command(output):
+    """Absolute paths: jupyter-book takes relative ones for relative to the book's folder."""
+    return [
+        *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(chapters.BOOK)),
+        *("--config", str(chapters.ROOT / "_config.yml"), "--toc", str(chapters.ROOT / "_toc.yml")),
+        *("--path-output", str(output), "-W", "-n", "--keep-going"),
+    ]
+
+
+def build(output, **options):
+    """Build from nothing: after a failed build, a second one over the same folder would pass. Returns the process."""
+    shutil.rmtree(Path(output) / "_build", ignore_errors=True)
+    environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
+    return subprocess.run(command(output), env=environment, stdin=subprocess.DEVNULL, **options)
+
+
+def missing_pages(html):
+    """Pages of the contents without HTML: jupyter-book 2 would build none of them and say nothing."""
+    return [page for _, page in chapters.contents() if not (html / f"{page}.html").is_file()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Build the book's pages.")
+    parser.add_argument("output", nargs="?", type=Path, default=chapters.ROOT, help="default: the repository")
+    output = parser.parse_args().output.resolve()
+    begun = time.perf_counter()
+    if build(output).returncode:
+        sys.exit("the build failed; the warnings above say where")
+    html = output / "_build" / "html"
+    if missing := missing_pages(html):
+        sys.exit(f"no HTML for {', '.join(missing)}: is jupyter-book older than 2, as requirements.txt asks?")
+    print(f"built {len(chapters.contents())} pages in {time.perf_counter() - begun:.0f} s. Open {html / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
