@@ -183,7 +183,9 @@ class LevelSet:
         def weighted_gradient(theta):
             return torch.func.vjp(self.F, theta)[1](weights)[0]
 
-        return lambda v: rows.tangent(v + torch.func.jvp(weighted_gradient, (point,), (v,))[1])
+        # Hessians are symmetric, so reverse over reverse will do; forward mode would cost seconds on its first call.
+        hessian = torch.func.vjp(weighted_gradient, point)[1]
+        return lambda v: rows.tangent(v + hessian(v)[0])
 
     def _newton_step(self, rows, point, gap, pull):
         """Conjugate gradients for curvature s = pull, ended where the curvature turns negative or the step is good."""
