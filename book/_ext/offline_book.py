@@ -49,6 +49,14 @@ def keep_tags(app, doctree):
             node.children = [nodes.Text(rf"\[{text}\]")]
 
 
+def mark_claims(app, doctree):
+    """Give the printed line of a claim its own style."""
+    for node in doctree.findall(nodes.literal_block):
+        text = node.astext()
+        if "output" in node["classes"] and text.startswith(("✓ ", "✗ ")):
+            node["classes"] += ["claim"] if text.startswith("✓") else ["claim", "claim-fails"]
+
+
 def drop_remote_assets(app, page, template, context, doctree):
     """Leave out Thebe, which is not used here and names an address on another host."""
     for kind in ("script_files", "css_files"):
@@ -74,6 +82,7 @@ def copy_mathjax(app, exception):
 def setup(app):
     app.connect("config-inited", settle_options)
     app.connect("doctree-read", keep_tags)
+    app.connect("doctree-read", mark_claims)
     app.connect("html-page-context", drop_remote_assets, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

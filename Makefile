@@ -1,0 +1,60 @@
+# make book | test | lab | execute | bench | clean. Each makes its own environment in .venv first; see README.md.
+# Paths are relative, so a folder with a space in its name works; from elsewhere, `make -C FOLDER book`.
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+READY := .venv/ready
+CELL_TIMEOUT := 300
+
+# One thread a process: results do not depend on the machine, and two workers do not fight over two cores.
+OMP_NUM_THREADS ?= 1
+export OMP_NUM_THREADS
+export JUPYTER_PLATFORM_DIRS := 1
+
+.PHONY: help book test lint unit notebooks pages lab execute bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book      build the pages into _build/html"
+	@echo "make test      check style, code, every notebook, the pages, and the pages in a browser"
+	@echo "make lab       open the chapters in JupyterLab"
+	@echo "make execute   run the notebooks whose outputs are out of step, and rebuild the table of claims"
+	@echo "make bench     measure what the computations cost"
+	@echo "make clean     remove all that was built, the environment included"
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"Python {v} is too old, the book needs 3.11 or later; name another one: make PYTHON=python3.12")'
+	@test -x $(RUN) || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@echo "installing the book's requirements into .venv (a minute or two)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+book: $(READY)
+	$(RUN) scripts/build.py
+
+test: lint unit notebooks pages
+
+lint: $(READY)
+	$(RUN) -m ruff check
+
+unit: $(READY)
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests --ignore tests/test_build.py --ignore tests/test_browser.py
+
+# Each notebook alone in a fresh kernel; what it prints must be what is stored.
+notebooks: $(READY)
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) book
+
+pages: $(READY)
+	$(RUN) -m pytest -p no:cacheprovider -ra tests/test_build.py tests/test_browser.py
+
+lab: $(READY)
+	cd book && ../$(RUN) -m jupyter lab
+
+execute: $(READY)
+	$(RUN) scripts/execute.py
+
+bench: $(READY)
+	for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done
+
+clean:
+	rm -rf _build .venv .ruff_cache .pytest_cache *.egg-info
