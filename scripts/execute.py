@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 import chapters
 import claims
+import set_repository
 
 CELL_TIMEOUT = 300  # seconds; the heaviest chapter may take 120 in all
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -101,7 +102,7 @@ def tidy(notebook, fingerprint):
 
 def execute(path, report=print):
     """Run one notebook and replace its file; raise `Failed`, and leave the file as it was, if a cell fails."""
-    notebook = chapters.read(path)
+    notebook = set_repository.with_setup(chapters.read(path), set_repository.configured())
     begun = time.perf_counter()
     report(f"{path.name}")
     fingerprint = chapters.fingerprint(notebook)  # before the run: a module that is edited meanwhile must look stale
