@@ -137,7 +137,8 @@ class LevelSet:
             return point
         raise ConvergenceError(
             f"no nearest point after {iterations} steps at most: the tangential part of θ - φ is {left:.1e} and should "
-            f"be {allowed:.1e}; start nearer, pass start=, or raise the tolerance",
+            f"be {allowed:.1e}; start nearer, pass start=, or raise the tolerance (a nearest point on a kink of F, as "
+            "ReLU has them, is out of reach: its gap is not normal)",
             point,
             left,
         )
