@@ -52,6 +52,7 @@ lab: $(READY)
 
 execute: $(READY)
 	$(RUN) scripts/execute.py
+	$(RUN) scripts/api.py
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done

@@ -14,9 +14,10 @@ import re
 import sys
 from copy import deepcopy
 
-import chapters
 import nbformat
 import yaml
+
+import chapters
 
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 
@@ -63,7 +64,7 @@ def readme_parts(url):
         return {
             "badges": "",
             "clone": "In the repository's folder:",
-            "colab": "The repository's address is not set yet; `python scripts/set_repository.py URL` writes it everywhere.\n"
+            "colab": "The repository's address is not set; `python scripts/set_repository.py URL` writes it.\n"
             "Until then, upload a chapter to [Colab](https://colab.research.google.com) and install `grokbook` there\n"
             "from your copy of the repository with `pip install --no-deps`.",
         }
@@ -74,8 +75,8 @@ def readme_parts(url):
         f"[![read the book](https://img.shields.io/badge/read-the_book-0072B2)](https://{owner}.github.io/{name}/)\n"
         f"[![open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}/grokking.ipynb)",
         "clone": f"```console\ngit clone {url}\ncd {name}\n```",
-        "colab": f"Open [the first chapter in Colab]({colab}/grokking.ipynb), or any other by its name: the rocket button\n"
-        "of a page does it. The first cell installs `grokbook` and leaves the torch and NumPy of Colab alone.",
+        "colab": f"Open [the first chapter in Colab]({colab}/grokking.ipynb), or any other by the rocket button of\n"
+        "its page. The first cell installs `grokbook` and leaves the torch and NumPy of Colab alone.",
     }
 
 

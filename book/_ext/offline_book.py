@@ -1,4 +1,4 @@
-"""Sphinx extension: pages that ask no other host for anything, and buttons only where the repository's address is known."""
+"""Sphinx extension: pages that ask no other host for anything, and a few things the theme leaves undone."""
 
 import importlib.util
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-# What the pages use of MathJax 3: one script with every TeX package, its fonts, and the parts its accessibility menu loads.
+# What pages use of MathJax 3: one script with every TeX package, its fonts, and what its accessibility menu loads.
 MATHJAX = "sphinx-mathjax-offline"
 MATHJAX_SCRIPT = "tex-chtml-full.js"
 MATHJAX_PARTS = [
@@ -19,7 +19,7 @@ MATHJAX_PARTS = [
 
 
 def mathjax_folder():
-    """Where the installed copy of MathJax lies; the package's name has hyphens, so it cannot be imported by a statement."""
+    """Where the installed copy of MathJax lies; the package's name has hyphens, so no statement can import it."""
     origin = importlib.util.find_spec(MATHJAX)
     if origin is None:
         raise ModuleNotFoundError(f"{MATHJAX} is not installed; run `pip install -r requirements.txt`")

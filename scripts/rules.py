@@ -1,0 +1,330 @@
+"""The format of a chapter, as rules that name what breaks them.
+
+    python scripts/rules.py                       every notebook
+    python scripts/rules.py book/circles.ipynb    these notebooks
+
+A rule takes a notebook and its path and yields one sentence for each thing to mend. The tests hold every rule.
+"""
+
+import argparse
+import ast
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import chapters
+import claims
+import set_repository
+
+LONGEST_CELL = 15
+MEDIAN_CELL = 7
+LARGEST_FILE = 3_000_000
+FEWEST_EXERCISES = 3
+BACK_MATTER = "Back matter"
+
+TAGS = {"setup", "live", "nbval-ignore-output", "hide-input", "hide-cell", "hide-output", "remove-output"}
+BLOCKS = re.compile(r"prf:[a-z]+|exercise|note|tip|important|warning")
+# What every notebook may import: the package's own requirements and the standard library, all there on Colab.
+LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "matplotlib", "ipywidgets", "IPython", "joblib", "tqdm", "PIL"}
+MACHINE_PATHS = re.compile(r"(?<![\w/.:])(?:/(?:work|home|root|tmp|opt|mnt|Users|usr|var)/[\w.])")
+ADDRESS_IN_MEMORY = re.compile(r"\bat 0x[0-9a-f]{6,}")
+REMOTE_SOURCE = re.compile(r"""(?:\bsrc|<link[^>]*\bhref)\s*=\s*["']?(?:https?:)?//""", re.IGNORECASE)
+
+RULES = []
+
+
+def rule(function):
+    RULES.append(function)
+    return function
+
+
+def cells_of(notebook, kind):
+    return [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == kind]
+
+
+def markdown(notebook):
+    return "\n\n".join(cell.source for _, cell in cells_of(notebook, "markdown"))
+
+
+def without_code(text):
+    """Markdown without fenced code and code spans, where anything may stand."""
+    text = re.sub(r"^(`{3,})[^{\n]*\n.*?^\1`*[ ]*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"(?<![}`])(`+)(?!`).+?(?<!`)\1(?!`)", "", text)
+
+
+def without_mathematics(text):
+    return re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "", text, flags=re.DOTALL)
+
+
+def outputs_of(cell):
+    return cell.get("outputs", [])
+
+
+def texts_of(output):
+    """The texts of one output by type; pictures are left out."""
+    data = {key: value for key, value in output.get("data", {}).items() if not key.startswith("image/")}
+    if "text" in output:
+        data["stream"] = output["text"]
+    return {key: "".join(value) if isinstance(value, list) else str(value) for key, value in data.items()}
+
+
+def html_of(cell):
+    return "\n".join(texts_of(output).get("text/html", "") for output in outputs_of(cell))
+
+
+@rule
+def outputs_are_there(notebook, path):
+    """A notebook without outputs passes nbval: there is nothing to compare."""
+    counts = [cell.get("execution_count") for _, cell in cells_of(notebook, "code")]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"the code cells were not run once from top to bottom: execution counts {counts}"
+    if not any(outputs_of(cell) for _, cell in cells_of(notebook, "code")):
+        yield "no cell has an output"
+
+
+@rule
+def outputs_are_in_step(notebook, path):
+    if not chapters.in_step(notebook):
+        yield "the outputs are out of step with the sources: run `make execute`"
+
+
+@rule
+def nothing_failed(notebook, path):
+    for index, cell in cells_of(notebook, "code"):
+        for output in outputs_of(cell):
+            if output.output_type == "error":
+                yield f"cell {index} stores an error: {output.ename}: {output.evalue}"
+            if output.get("name") == "stderr":
+                yield f"cell {index} stores stderr: {output.text[:80]!r}"
+
+
+@rule
+def outputs_hold_no_chance(notebook, path):
+    """What differs from run to run or shows nothing must not be stored."""
+    for index, cell in cells_of(notebook, "code"):
+        for output in outputs_of(cell):
+            shown = "\n".join(texts_of(output).values())
+            if ADDRESS_IN_MEMORY.search(shown):
+                yield f"cell {index} prints an address in memory: {shown[:80]!r}"
+            if "<Figure size" in shown and "image/png" not in output.get("data", {}):
+                yield f"cell {index} prints a figure's size instead of the figure"
+
+
+@rule
+def pictures_have_alt_text(notebook, path):
+    for index, cell in cells_of(notebook, "code"):
+        pictures = sum("image/png" in output.get("data", {}) for output in outputs_of(cell))
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if pictures and len(alt.split()) < 4:
+            yield f"cell {index} draws a figure without alt text that says what it shows (got {alt!r})"
+        if pictures > 1:
+            yield f"cell {index} draws {pictures} figures under one alt text; one figure a cell"
+        for picture in re.findall(r"<img\b[^>]*>", re.sub(r"<script.*?</script>", "", html_of(cell), flags=re.DOTALL)):
+            if not re.search(r'\balt="[^"]{10,}"', picture):
+                yield f"cell {index} has an HTML picture without alt text: {picture[:40]}"
+    for index, cell in cells_of(notebook, "markdown"):
+        if re.search(r"!\[\s*\]\(", without_code(cell.source)):
+            yield f"cell {index} has a Markdown picture without alt text"
+
+
+@rule
+def scrubbers_are_complete(notebook, path):
+    names = []
+    for index, cell in cells_of(notebook, "code"):
+        page = html_of(cell)
+        if 'class="scrubber"' not in page:
+            continue
+        names += re.findall(r'class="scrubber" id="([^"]*)"', page)
+        if not re.search(r"<label for=[^>]*>[^<]+</label>", page):
+            yield f"cell {index} has a scrubber without a label"
+        if "" in re.findall(r'"alts": \[(.*?)\]', page):
+            yield f"cell {index} has a scrubber without alt texts"
+    if len(names) != len(set(names)):
+        yield f"scrubbers share a name: {names}"
+
+
+@rule
+def nothing_loads_from_elsewhere(notebook, path):
+    for index, cell in enumerate(notebook.cells):
+        if REMOTE_SOURCE.search(html_of(cell) if cell.cell_type == "code" else without_code(cell.source)):
+            yield f"cell {index} loads something from another host"
+
+
+@rule
+def cells_are_short(notebook, path):
+    lengths = {}
+    for index, cell in cells_of(notebook, "code"):
+        if "setup" not in chapters.tags(cell):
+            lengths[index] = sum(bool(line.strip()) for line in cell.source.splitlines())
+    for index, length in lengths.items():
+        if length > LONGEST_CELL:
+            yield f"cell {index} has {length} lines, more than {LONGEST_CELL}"
+    if lengths and statistics.median(lengths.values()) > MEDIAN_CELL:
+        yield f"the median cell has {statistics.median(lengths.values())} lines, more than {MEDIAN_CELL}"
+
+
+@rule
+def no_code_cell_is_empty(notebook, path):
+    for index, cell in enumerate(notebook.cells):
+        if not cell.source.strip():
+            yield f"cell {index} is empty"
+
+
+@rule
+def markup_reads_well_everywhere(notebook, path):
+    """Colab and GitHub show roles and backtick directives as raw text, and MathJax has no bm."""
+    for index, cell in cells_of(notebook, "markdown"):
+        bare = without_mathematics(without_code(cell.source))
+        for role in re.findall(r"\{[a-zA-Z][\w:+-]*\}`", bare):
+            yield f"cell {index} uses the role {role}...`, which shows as raw text outside the book"
+        for directive in re.findall(r"^ *`{3,}\{[^}]*\}", cell.source, flags=re.MULTILINE):
+            yield f"cell {index} opens {directive.strip()} with backticks; use a colon fence"
+        for block in re.findall(r"^ *:{3,}\{([^}]*)\}", cell.source, flags=re.MULTILINE):
+            if not BLOCKS.fullmatch(block):
+                yield f"cell {index} uses the block {block!r}, whose bare text would puzzle a reader in Colab"
+        if re.search(r"\\bm(?![a-zA-Z])", cell.source):
+            yield f"cell {index} uses \\bm, which MathJax does not know; write \\boldsymbol"
+
+
+@rule
+def setup_comes_first(notebook, path):
+    code = [cell for _, cell in cells_of(notebook, "code")]
+    if not code or "setup" not in chapters.tags(code[0]):
+        yield "the first code cell is not tagged `setup`"
+    if sum("setup" in chapters.tags(cell) for cell in code) > 1:
+        yield "more than one cell is tagged `setup`"
+    for cell in code:
+        if "setup" in chapters.tags(cell) and cell.source != set_repository.setup_source(set_repository.configured()):
+            yield "the set-up cell is not the common one: run `python scripts/set_repository.py`"
+
+
+@rule
+def claims_are_made(notebook, path):
+    stored = claims.stored_claims(notebook)
+    if not stored:
+        yield "no claim is made"
+    for claim in stored:
+        missing = {"statement", "source", "measured", "shown", "condition", "reproduces"} - set(claim)
+        if missing:
+            yield f"the claim {claim.get('statement')!r} lacks {sorted(missing)}"
+    made = sum(
+        isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim"
+        for cell in chapters.code_cells(notebook)
+        for node in ast.walk(chapters.syntax_tree(cell.source))
+    )
+    if made > len(stored):
+        yield f"{made} calls of claim left only {len(stored)} records in the outputs"
+
+
+@rule
+def one_question_opens(notebook, path):
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not re.match(r"# \S", first.source):
+        yield "the first cell does not open with a title"
+        return
+    quotes = " ".join(re.findall(r"^> ?(.*)$", first.source, flags=re.MULTILINE))
+    if "?" not in quotes:
+        yield "the first cell has no question in a blockquote"
+    if len(re.findall(r"^# \S", without_code(markdown(notebook)), flags=re.MULTILINE)) > 1:
+        yield "there is more than one title"
+
+
+@rule
+def exercises_have_solutions(notebook, path):
+    """After the heading, every exercise is followed by a folded text or a hidden cell before the next one."""
+    if part_of(path) == BACK_MATTER:
+        return
+    marks = []
+    begun = False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            begun = begun or bool(re.search(r"^##+ .*[Ee]xercises", cell.source, flags=re.MULTILINE))
+            marks += re.findall(r"^:{3,}\{exercise\}|<details>", cell.source, flags=re.MULTILINE) if begun else []
+        elif begun and "hide-cell" in chapters.tags(cell):
+            marks.append("hide-cell")
+    exercises = [index for index, mark in enumerate(marks) if mark.endswith("{exercise}")]
+    if len(exercises) < FEWEST_EXERCISES:
+        yield f"there are {len(exercises)} exercises under a heading `Exercises`, fewer than {FEWEST_EXERCISES}"
+    for number, index in enumerate(exercises, start=1):
+        if index + 1 == len(marks) or marks[index + 1].endswith("{exercise}"):
+            yield f"exercise {number} has no folded solution after it"
+
+
+@rule
+def outputs_are_ignored_only_where_they_move(notebook, path):
+    for index, cell in cells_of(notebook, "code"):
+        tags = set(chapters.tags(cell))
+        if tags - TAGS:
+            yield f"cell {index} has unknown tags {sorted(tags - TAGS)}; known are {sorted(TAGS)}"
+        moves = "live" in tags or "scrub(" in cell.source
+        if "nbval-ignore-output" in tags and not moves:
+            yield f"cell {index} escapes the comparison of outputs without being a slider"
+        if moves and "nbval-ignore-output" not in tags and "def scrub" not in cell.source:
+            yield f"cell {index} makes a slider and lacks the tag nbval-ignore-output"
+        if "live" in tags and outputs_of(cell):
+            yield f"cell {index} stores the output of a live control, an empty box without a kernel"
+        if "live" in tags and "hide-cell" not in tags:
+            yield f"cell {index} is live and lacks the tag hide-cell: without a kernel it shows nothing"
+
+
+@rule
+def links_resolve(notebook, path):
+    text = without_mathematics(without_code(markdown(notebook)))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"""(?:href|src)=["']([^"']+)["']""", text):
+        page = target.split("#")[0]
+        if page and not re.match(r"[a-z]+:", page) and not (chapters.BOOK / page).is_file():
+            yield f"the link to {target} leads nowhere"
+
+
+@rule
+def no_machine_is_named(notebook, path):
+    for index, cell in enumerate(notebook.cells):
+        for text in [cell.source, *(text for output in outputs_of(cell) for text in texts_of(output).values())]:
+            found = MACHINE_PATHS.search(re.sub(r"base64,[\w+/=]*", "", text))
+            if found:
+                yield f"cell {index} names a place on one machine: {found.group(0)}"
+
+
+@rule
+def only_known_libraries(notebook, path):
+    for cell in chapters.code_cells(notebook):
+        for node in ast.walk(chapters.syntax_tree(cell.source)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in {name.split(".")[0] for name in names} - LIBRARIES - sys.stdlib_module_names:
+                yield f"{name} is imported, which is neither in the standard library nor in pyproject.toml"
+
+
+@rule
+def file_is_tidy(notebook, path):
+    extra = set(notebook.metadata) - {"grokbook", "kernelspec", "language_info"}
+    if extra:
+        yield f"the notebook carries the metadata {sorted(extra)}: run `make execute`"
+    if path.exists() and path.stat().st_size > LARGEST_FILE:
+        yield f"the file has {path.stat().st_size / 1e6:.1f} MB, more than {LARGEST_FILE / 1e6:.0f}"
+
+
+def part_of(path):
+    """The caption of the part that a page belongs to."""
+    return next((part for part, page in chapters.contents() if page == path.stem), None)
+
+
+def broken(notebook, path):
+    """Every breach of every rule, as `rule: what to mend`."""
+    return [f"{rule.__name__}: {breach}" for rule in RULES for breach in rule(notebook, path)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Say where a chapter breaks the book's format.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook")
+    breaches = 0
+    for path in parser.parse_args().notebooks or chapters.notebooks():
+        for breach in broken(chapters.read(path), path):
+            print(f"{path.name}: {breach}")
+            breaches += 1
+    sys.exit(int(breaches > 0))
+
+
+if __name__ == "__main__":
+    main()
