@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
+
 
 def identity(settings, *tensors):
     """What a computation is: its settings and a digest of the tensors it starts from. -> dict of plain values."""
@@ -34,9 +36,12 @@ def load(path, identity):
         return None
     try:
         saved = torch.load(path, weights_only=True)
-        found, state = saved["identity"], saved["state"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} holds no saved state ({error}); delete it or choose another file") from error
+        found, state = dict(saved["identity"]), saved["state"]
+    except UNREADABLE as error:
+        # Only the kind of error: torch's own text advises to load the file unsafely.
+        raise ValueError(
+            f"{path} holds no saved state ({type(error).__name__}); delete it or choose another file"
+        ) from error
     different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         key = different[0]

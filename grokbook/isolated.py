@@ -5,6 +5,7 @@ Everywhere E is (..., p, d_hidden); leading dimensions are separate runs. decay 
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from grokbook.linalg import explain_singular
 from grokbook.network import activation_pair
 
 GRAM_BLOCKS = 4
+# Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry, and the
+# paper's runs one of 8e-4; a tolerance that grew with n would stop float32 at widths just above n.
+NOISE_PIVOT = 8
 
 
 class Solution(NamedTuple):
@@ -32,8 +36,10 @@ class Layer:
     """Eqs 15 to 20 on one task with everything that does not change prepared: index lists, targets, σ and σ'."""
 
     def __init__(self, task, like, activation="relu", decay=0.0):
-        if decay < 0:
-            raise ValueError(f"decay={decay} must not be negative; 0 is the limit λ → 0")
+        if not 0 <= decay < math.inf:
+            raise ValueError(f"decay={decay} must be finite and not negative; 0 is the limit λ → 0")
+        if not like.is_floating_point():
+            raise ValueError(f"E is {like.dtype}, but Eqs 15 to 20 need real numbers; pass E.double()")
         if task.pairs_train.device != like.device:
             raise ValueError(f"E is on {like.device}, the task on {task.pairs_train.device}; move one with .to(...)")
         self.task, self.decay, self.activation = task, decay, activation
@@ -50,8 +56,11 @@ class Layer:
         if self.decay:
             gram.diagonal(dim1=-2, dim2=-1).add_(self.decay)
         factor, failed = torch.linalg.cholesky_ex(gram)
-        if failed.any():
-            raise self._explain(H, failed)
+        diagonal = gram.diagonal(dim1=-2, dim2=-1)
+        noise = NOISE_PIVOT * torch.finfo(H.dtype).eps * diagonal.amax(-1)
+        singular = (failed > 0) | (factor.diagonal(dim1=-2, dim2=-1).amin(-1).square() <= noise)
+        if singular.any():
+            raise self._explain(H, singular)
         half = torch.linalg.solve_triangular(factor, self.Y, upper=False)
         multiplier = torch.linalg.solve_triangular(factor.mT, half, upper=True)
         return Solution(Z, H, multiplier, multiplier.mT @ H, half.square().sum((-2, -1)))
@@ -79,14 +88,14 @@ class Layer:
                 "to use Eq. 15"
             )
 
-    def _explain(self, H, failed):
-        """The error for a Gram matrix without a Cholesky factor, with the training pairs to blame."""
+    def _explain(self, H, singular):
+        """The error for a Gram matrix that cannot be solved with, and the training pairs to blame. singular: (...)."""
         n, width = H.shape[-2:]
-        run = int(failed.reshape(-1).nonzero()[0])
+        run = int(singular.reshape(-1).nonzero()[0])
         rows_of_run = H.reshape(-1, n, width)[run]
         error = explain_singular(rows_of_run @ rows_of_run.mT, "HHᵀ")
         blamed = [tuple(self.task.pairs_train[row].tolist()) for row in error.rows[:5]]
-        where = f"in run {run} " if failed.numel() > 1 else ""
+        where = f"in run {run} " if singular.numel() > 1 else ""
         return ValueError(f"{error} {where}(training pairs {blamed}{' …' if len(error.rows) > 5 else ''})")
 
 
@@ -198,8 +207,9 @@ def simulate(
     grow) it goes on from there and gives the numbers of an uninterrupted run. device, dtype: E and the task are moved.
     Raises ValueError for bad input or another run's state, SimulationError where the state stops being finite.
     """
-    if not step > 0 or steps < 0 or record_every < 1:
-        raise ValueError(f"step={step}, steps={steps}, record_every={record_every}: need > 0, >= 0 and >= 1")
+    if not step > 0 or steps < 0 or record_every < 1 or save_every < 1:
+        given = f"step={step}, steps={steps}, record_every={record_every}, save_every={save_every}"
+        raise ValueError(f"{given}: need > 0, >= 0, >= 1 and >= 1")
     E = E.to(device=device, dtype=dtype).clone()
     task = task.to(E.device)
     layer = Layer(task, E, activation, decay)
@@ -218,7 +228,9 @@ def simulate(
         message = f"step {k} (t = {k * step:.4g}) could not be taken with step={step}; lower step. {error}"
         raise SimulationError(message, _collect(state, step)) from error
     finally:
-        checkpoint.save(state_file, identity, state)
+        # A start that failed leaves no file behind: it would refuse the corrected one as another run.
+        if state["records"]:
+            checkpoint.save(state_file, identity, state)
     return _collect(state, step)
 
 

@@ -76,6 +76,10 @@ def split(p, pairs, labels, train_fraction=None, generator=None, *, test_size=No
         raise ValueError("the split needs a generator: pass torch.Generator().manual_seed(seed)")
     if len(pairs) != len(labels):
         raise ValueError(f"{len(pairs)} pairs and {len(labels)} labels; give one label a pair")
+    symbols = torch.cat([pairs.reshape(-1), labels])
+    if len(symbols) and (symbols.min() < 0 or symbols.max() >= p):
+        found = f"{symbols.min().item()} to {symbols.max().item()}"
+        raise ValueError(f"pairs and labels run from {found}, but p={p} allows 0 to {p - 1}; raise p or renumber them")
     count = len(pairs)
     size = _train_size(count, train_fraction, test_size)
     order = torch.randperm(count, generator=generator)
@@ -86,7 +90,8 @@ def split(p, pairs, labels, train_fraction=None, generator=None, *, test_size=No
 def _train_size(count, train_fraction, test_size):
     if train_fraction is not None and not 0 < train_fraction < 1:
         raise ValueError(f"train_fraction={train_fraction} must lie strictly between 0 and 1")
-    size = int(train_fraction * count) if test_size is None else count - test_size
+    # 0.29 * 100 is 28.999999999999996: the nudge keeps a whole number of pairs whole.
+    size = int(train_fraction * count + 1e-9) if test_size is None else count - test_size
     if not 0 < size < count:
         asked = f"train_fraction={train_fraction}" if test_size is None else f"test_size={test_size}"
         raise ValueError(f"{asked} leaves {size} of {count} pairs to train on; both sides need at least one pair")
