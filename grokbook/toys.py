@@ -21,8 +21,13 @@ class Toy:
 
     def descent(self, decay=0.0):
         """The field -∇L_λ of Eq. 3: a function (d,) -> (d,)."""
-        gradient = torch.func.grad(self.loss)
-        return lambda theta: -gradient(theta, decay)
+
+        def field(theta):
+            theta = theta.detach().requires_grad_()
+            with torch.enable_grad():
+                return -torch.autograd.grad(self.loss(theta, decay), theta)[0]
+
+        return field
 
 
 def _toy(output, target):
