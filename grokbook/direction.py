@@ -1,0 +1,53 @@
+"""The norm-minimising direction on a level set, Eqs 28 and 29, and what a trained network must be for it to exist."""
+
+from typing import NamedTuple
+
+import torch
+
+MEMORISED = 0.2  # |F - y| / |y| above which a network has not memorised
+
+
+class Direction(NamedTuple):
+    """g̃ = (I − J⁺J)(−θ) as `vector`, of length |g̃|; J was taken at `point`, `moved` away from θ."""
+
+    vector: torch.Tensor
+    point: torch.Tensor
+    moved: float
+
+
+def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMORISED):
+    """Eq. 29, the direction along Z in which |θ| falls fastest: −θ projected on ker J. θ: (d,) -> Direction.
+
+    level_set: a LevelSet, with constraint rows if some directions are held. at="nearest": J is taken at the point of Z
+    that `retract` finds from θ; at="here": at θ itself, so that the direction is tangent to the level set F = F(θ)
+    through θ rather than to Z. Where rows of J depend on each other the projection is still the one on ker J.
+
+    Raises ValueError for fewer parameters than equations (Assumption 4.1), for a θ that has not memorised, that is
+    |F − y| > memorised |y|, and for an unknown `at`; ConvergenceError where no point of Z is found.
+    """
+    if at not in ("nearest", "here"):
+        raise ValueError(f"at={at!r}; known are 'nearest' (the point of Z near theta) and 'here' (theta itself)")
+    equations = len(level_set.y)
+    if len(theta) < equations:
+        raise ValueError(
+            f"{len(theta)} parameters cannot fit {equations} targets in general (Assumption 4.1: d >= km), and leave no "
+            "direction along Z; widen the network"
+        )
+    share = float(level_set.residual(theta).norm() / level_set.y.norm())
+    if not share <= memorised:
+        raise ValueError(
+            f"not memorised: |F − y| is {share:.2g} of |y| and must be at most {memorised:.2g}; train longer, lower the "
+            "decay, or pass memorised= if this is meant"
+        )
+    point = level_set.retract(theta) if at == "nearest" else theta
+    return Direction(level_set.tangent(point, -theta), point, float((point - theta).norm()))
+
+
+def cosine(a, b):
+    """cos∠(a, b) along the last dimension. (..., d), (..., d) -> (...). Raises ValueError for a zero vector."""
+    lengths = a.norm(dim=-1) * b.norm(dim=-1)
+    if not bool((lengths > 0).all()):
+        raise ValueError(
+            "one of the vectors is zero and has no direction; for an update, take more steps or a larger step"
+        )
+    return (a * b).sum(-1) / lengths
