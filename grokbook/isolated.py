@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from tqdm.auto import tqdm
 
 from grokbook import checkpoint
 from grokbook.linalg import explain_singular
 from grokbook.network import activation_pair
+from grokbook.progress import bar
 
 GRAM_BLOCKS = 4
 # Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry, and the
@@ -219,8 +219,8 @@ def simulate(
     state["now"] = (state["now"][0], state["now"][1].to(E.device))
     due = dict(record=record_every, snapshot=snapshot_every, save=save_every)
     try:
-        with tqdm(total=steps, initial=state["now"][0], delay=1, leave=False, disable=not progress) as bar:
-            _run(state, layer, step, steps, stop_at, due, bar, lambda: checkpoint.save(state_file, identity, state))
+        with bar(steps, state["now"][0], progress) as shown:
+            _run(state, layer, step, steps, stop_at, due, shown, lambda: checkpoint.save(state_file, identity, state))
     except ValueError as error:
         k = state["now"][0]
         if k == 0:
@@ -234,7 +234,7 @@ def simulate(
     return _collect(state, step)
 
 
-def _run(state, layer, step, steps, stop_at, due, bar, save):
+def _run(state, layer, step, steps, stop_at, due, shown, save):
     """Advance `state` to `steps`: {"now": (k, E), "records": {k: ...}, "snapshots": {k: E}}."""
     # A shorter run that was saved may have ended between two records.
     state["records"] = {k: record for k, record in state["records"].items() if k % due["record"] == 0}
@@ -250,7 +250,7 @@ def _run(state, layer, step, steps, stop_at, due, bar, save):
         if k >= steps:
             return
         state["now"] = (k + 1, torch.add(E, layer.velocity(E, solution), alpha=step))
-        bar.update()
+        shown.update()
         if (k + 1) % due["save"] == 0:
             save()
 

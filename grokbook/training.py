@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 import torch
-from tqdm.auto import tqdm
+
+from grokbook.progress import bar
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def train(
     theta = network.initial(generator) if theta is None else theta.clone()
     run = _Run(network, task, theta, loss)
     records = {}
-    with tqdm(total=steps, delay=1, leave=False, disable=not progress) as bar:
+    with bar(steps, show=progress) as shown:
         for k in range(steps + 1):
             if k % record_every == 0 or k == steps:
                 record = run.record(theta, snapshots)
@@ -76,7 +77,7 @@ def train(
                     break
             if k < steps:
                 run.descend(step, decay)
-                bar.update()
+                shown.update()
     return _collect(records, theta)
 
 
