@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-MEMORISED = 0.2  # |F - y| / |y| above which a network has not memorised
+MEMORISED = 0.2  # |F - y| / (1 + |y|) above which a network has not memorised
 
 
 class Direction(NamedTuple):
@@ -23,21 +23,21 @@ def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMOR
     through θ rather than to Z. Where rows of J depend on each other the projection is still the one on ker J.
 
     Raises ValueError for fewer parameters than equations (Assumption 4.1), for a θ that has not memorised, that is
-    |F − y| > memorised |y|, and for an unknown `at`; ConvergenceError where no point of Z is found.
+    |F − y| > memorised (1 + |y|), and for an unknown `at`; ConvergenceError where no point of Z is found.
     """
     if at not in ("nearest", "here"):
         raise ValueError(f"at={at!r}; known are 'nearest' (the point of Z near theta) and 'here' (theta itself)")
     equations = len(level_set.y)
     if len(theta) < equations:
         raise ValueError(
-            f"{len(theta)} parameters cannot fit {equations} targets in general (Assumption 4.1: d >= km), and leave no "
-            "direction along Z; widen the network"
+            f"{len(theta)} parameters cannot fit {equations} targets in general (Assumption 4.1: d >= km), and leave "
+            "no direction along Z; widen the network"
         )
-    share = float(level_set.residual(theta).norm() / level_set.y.norm())
-    if not share <= memorised:
+    missed, allowed = float(level_set.residual(theta).norm()), memorised * (1 + float(level_set.y.norm()))
+    if missed > allowed:
         raise ValueError(
-            f"not memorised: |F − y| is {share:.2g} of |y| and must be at most {memorised:.2g}; train longer, lower the "
-            "decay, or pass memorised= if this is meant"
+            f"not memorised: |F − y| is {missed:.2g} and must be at most {memorised:.2g} (1 + |y|) = {allowed:.2g}; "
+            "train longer, lower the decay, or pass memorised= if this is meant"
         )
     point = level_set.retract(theta) if at == "nearest" else theta
     return Direction(level_set.tangent(point, -theta), point, float((point - theta).norm()))
