@@ -45,7 +45,7 @@ notebooks: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) book
 
 pages: $(READY)
-	$(RUN) -m pytest -p no:cacheprovider -ra tests/test_build.py tests/test_browser.py
+	$(RUN) -m pytest -p no:cacheprovider -n 2 -rs tests/test_build.py tests/test_browser.py
 
 lab: $(READY)
 	cd book && ../$(RUN) -m jupyter lab

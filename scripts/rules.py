@@ -165,7 +165,7 @@ def cells_are_short(notebook, path):
 
 
 @rule
-def no_code_cell_is_empty(notebook, path):
+def no_cell_is_empty(notebook, path):
     for index, cell in enumerate(notebook.cells):
         if not cell.source.strip():
             yield f"cell {index} is empty"

@@ -1,0 +1,47 @@
+"""What several test files share: the built pages, and a browser to look at them."""
+
+import os
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from filelock import FileLock
+
+import build
+
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, worker_id):
+    """The book, built once from today's sources: .log, .failed and .html, the folder of its pages."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "pages"
+    log, done = folder / "log", folder / "done"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):  # several workers share one build
+        if not done.exists():
+            with open(log, "w", encoding="utf-8") as file:
+                process = build.build(folder, stdout=file, stderr=subprocess.STDOUT)
+            done.write_text(str(process.returncode))
+    return SimpleNamespace(
+        log=log.read_text(encoding="utf-8"), failed=done.read_text() != "0", html=folder / "_build" / "html"
+    )
+
+
+@pytest.fixture(scope="session")
+def html(built):
+    if built.failed:
+        pytest.fail("the book does not build; test_build.py shows why")
+    return built.html
+
+
+@pytest.fixture(scope="session")
+def browser_path():
+    """Chromium or Chrome on this machine; without one, the tests that need it are skipped, loudly."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or (MAC if os.path.exists(MAC) else None)
+    if found is None:
+        pytest.skip("NO BROWSER FOUND: the pages were not looked at. Install Chromium (apt-get install chromium)")
+    return found

@@ -1,0 +1,246 @@
+"""Every chapter keeps the book's format, and every rule of the format notices the breach it is there for."""
+
+import copy
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import chapters
+import claims
+import rules
+import set_repository
+
+NOTEBOOKS = chapters.notebooks()
+PAGES = sorted(chapters.BOOK.glob("*.md"))
+NAMES = [rule.__name__ for rule in rules.RULES]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_chapter_keeps_the_format(path):
+    breaches = rules.broken(chapters.read(path), path)
+    assert not breaches, "\n".join(breaches)
+
+
+def test_contents_and_folder_agree():
+    listed = [page for _, page in chapters.contents()]
+    assert len(listed) == len(set(listed))
+    present = {path.stem for path in [*NOTEBOOKS, *PAGES]}
+    assert set(listed) == present
+
+
+def test_there_are_chapters():
+    assert NOTEBOOKS, "a book without chapters passes every other test"
+
+
+def test_titles_and_questions_differ():
+    titles = [chapters.title(path) for path in [*NOTEBOOKS, *PAGES]]
+    assert len(titles) == len(set(titles))
+
+
+def test_claims_page_is_in_step():
+    assert claims.in_step(), "run `python scripts/claims.py`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_reads_well_everywhere(path):
+    notebook = new_notebook(cells=[new_markdown_cell(path.read_text(encoding="utf-8"))])
+    checks = [rules.links_resolve, rules.no_machine_is_named, rules.nothing_loads_from_elsewhere]
+    checks += [rules.markup_reads_well_everywhere, rules.pictures_have_alt_text]
+    assert [breach for check in checks for breach in check(notebook, path)] == []
+    assert re.match(r"# \S", notebook.cells[0].source)
+
+
+def test_claims_page_lists_failures_first_and_counts():
+    holds = {"statement": "a | b", "source": "Eq. 1", "measured": 1.0, "shown": "1.0", "condition": "> 0"}
+    fails = {**holds, "statement": "c", "reproduces": False}
+    text = claims.page_text([("Part", "page", "Title", [{**holds, "reproduces": True}, fails])])
+    assert "**2** claims in **1** chapters: **1** hold, **1** do not." in text
+    assert text.index("✗ does not hold") < text.index("✓ holds")
+    assert "a \\| b" in text
+    assert "[Title](page.ipynb)" in text
+
+
+# --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
+
+SOLUTION = "<details><summary>Solution</summary>\n\nSo.\n\n</details>"
+EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\nWhy?\n:::\n\n{SOLUTION}" for n in "abc")
+CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "shown": "1", "condition": "> 0", "reproduces": True}
+SCRUBBER = (
+    '<figure class="scrubber" id="s"><img src="data:image/png;base64,AA" alt="A line that rises">'
+    '<label for="s-range">slope</label><input id="s-range" type="range"></figure>'
+)
+
+
+def display(data, **metadata):
+    return new_output("display_data", data=data, metadata=metadata)
+
+
+def code(number, source, *outputs, tags=(), **metadata):
+    metadata = {**metadata, **({"tags": list(tags)} if tags else {})}
+    return new_code_cell(source, execution_count=number, outputs=list(outputs), metadata=metadata)
+
+
+def sound():
+    """A chapter that keeps every rule; its first cells are 0 text, 1 set-up, 2 claim, 3 figure, 4 scrubber, 5 live."""
+    figure = {"mystnb": {"image": {"alt": "A line that rises to one"}}}
+    cells = [
+        new_markdown_cell("# A title\n\n> **The question.** Why?\n\nRead [the claims](claims.md)."),
+        code(1, set_repository.setup_source(set_repository.configured()), tags=["setup"]),
+        code(2, "claim('s', 1.0, above=0, source='Eq. 1')", display({"text/plain": "✓ s"}, grokbook=CLAIM)),
+        code(3, "plt.show()", display({"image/png": "AA", "text/plain": "<Figure size 1x1 with 1 Axes>"}), **figure),
+        code(4, "scrub(draw)", display({"text/html": SCRUBBER}), tags=["nbval-ignore-output"]),
+        code(5, "live(draw)", tags=["live", "nbval-ignore-output", "hide-cell"]),
+        new_markdown_cell("## Exercises\n\n" + EXERCISES),
+    ]
+    return stamped(new_notebook(cells=cells))
+
+
+def stamped(notebook):
+    notebook.metadata["grokbook"] = {"fingerprint": chapters.fingerprint(notebook)}
+    return notebook
+
+
+def add_text(text):
+    return lambda notebook: notebook.cells[0].update(source=notebook.cells[0].source + "\n\n" + text)
+
+
+def add_output(index, output):
+    return lambda notebook: notebook.cells[index].outputs.append(output)
+
+
+def set_source(index, source):
+    return lambda notebook: notebook.cells[index].update(source=source)
+
+
+def set_tags(index, *tags):
+    return lambda notebook: notebook.cells[index].metadata.update(tags=list(tags))
+
+
+def drop_outputs(notebook):
+    for cell in notebook.cells:
+        cell.pop("outputs", None)
+
+
+BREACHES = {
+    "outputs_are_there": [
+        drop_outputs,
+        lambda notebook: notebook.cells[3].update(execution_count=None),
+        lambda notebook: notebook.cells[3].update(execution_count=9),
+    ],
+    "outputs_are_in_step": [set_source(4, "scrub(draw, 2)"), lambda notebook: notebook.metadata.pop("grokbook")],
+    "nothing_failed": [
+        add_output(2, new_output("error", ename="ValueError", evalue="no", traceback=[])),
+        add_output(2, new_output("stream", name="stderr", text="a warning")),
+    ],
+    "outputs_hold_no_chance": [
+        add_output(2, new_output("stream", name="stdout", text="<f at 0x7f0a1b2c3d4e>")),
+        add_output(2, display({"text/plain": "<Figure size 1x1 with 1 Axes>"})),
+    ],
+    "pictures_have_alt_text": [
+        lambda notebook: notebook.cells[3].metadata.pop("mystnb"),
+        lambda notebook: notebook.cells[3].metadata.update(mystnb={"image": {"alt": "figure"}}),
+        add_output(3, display({"image/png": "AA"})),
+        add_output(2, display({"text/html": '<img src="data:,">'})),
+        add_text("![](claims.md)"),
+    ],
+    "scrubbers_are_complete": [
+        add_output(2, display({"text/html": SCRUBBER})),
+        add_output(2, display({"text/html": '<figure class="scrubber" id="t"></figure>'})),
+    ],
+    "nothing_loads_from_elsewhere": [
+        add_output(2, display({"text/html": '<script src="https://example.org/a.js"></script>'})),
+        add_text('<img alt="A picture of it" src="//example.org/a.png">'),
+    ],
+    "cells_are_short": [
+        set_source(4, "scrub(draw)\n" * 16),
+        lambda notebook: [cell.update(source="a = 1\n" * 8) for cell in notebook.cells if "source" in cell],
+    ],
+    "no_cell_is_empty": [set_source(5, " \n")],
+    "markup_reads_well_everywhere": [
+        add_text("See {ref}`there`."),
+        add_text("See {prf:ref}`there`."),
+        add_text("```{note}\nWell.\n```"),
+        add_text(":::{figure} there\n:::"),
+        add_text(r"$\bm{x}$"),
+    ],
+    "setup_comes_first": [
+        set_tags(1, "hide-cell"),
+        set_source(1, "import grokbook"),
+        set_tags(2, "setup"),
+    ],
+    "claims_are_made": [
+        lambda notebook: notebook.cells[2].update(outputs=[]),
+        lambda notebook: notebook.cells[2].outputs[0].metadata.grokbook.pop("source"),
+    ],
+    "one_question_opens": [
+        set_source(0, "Just text"),
+        set_source(0, "# A title\n\nWhy?"),
+        set_source(6, "# Another title\n\n## Exercises\n\n" + EXERCISES),
+    ],
+    "exercises_have_solutions": [
+        set_source(6, EXERCISES),
+        set_source(6, "## Exercises\n\n" + EXERCISES.replace("<details>", "", 1)),
+        set_source(6, "## Exercises\n\n" + EXERCISES[: EXERCISES.rindex(":::{exercise}")]),
+    ],
+    "outputs_are_ignored_only_where_they_move": [
+        set_tags(2, "nbval-ignore-output"),
+        set_tags(2, "nbval-skip"),
+        set_tags(2, "raises-exception"),
+        set_tags(4),
+        set_tags(5, "live", "nbval-ignore-output"),
+        add_output(5, display({"application/vnd.jupyter.widget-view+json": {}})),
+    ],
+    "links_resolve": [add_text("[there](nowhere.ipynb)"), add_text('<a href="nowhere.md">there</a>')],
+    "no_machine_is_named": [
+        add_text("Look in /home/someone/book."),
+        add_output(2, new_output("stream", name="stdout", text="saved to /tmp/run.pt")),
+    ],
+    "only_known_libraries": [set_source(4, "import pandas\nscrub(draw)"), set_source(4, "from sklearn import svm")],
+    "file_is_tidy": [lambda notebook: notebook.metadata.update(jupytext={}, widgets={})],
+}
+
+
+def test_every_rule_has_breaches():
+    assert set(BREACHES) == set(NAMES)
+
+
+def test_sound_chapter_breaks_no_rule():
+    assert rules.broken(sound(), chapters.BOOK / "sound.ipynb") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, number) for name, breaches in BREACHES.items() for number in range(len(breaches))]
+)
+def test_rule_notices_its_breach(name, number):
+    notebook = copy.deepcopy(sound())
+    BREACHES[name][number](notebook)
+    if name != "outputs_are_in_step":
+        stamped(notebook)
+    found = rules.broken(notebook, chapters.BOOK / "sound.ipynb")
+    assert any(breach.startswith(f"{name}: ") for breach in found), found
+
+
+def test_large_file_is_noticed(tmp_path):
+    path = tmp_path / "large.ipynb"
+    notebook = sound()
+    notebook.cells[0].source += "x" * (rules.LARGEST_FILE + 1)
+    nbformat.write(notebook, path)
+    assert list(rules.file_is_tidy(notebook, path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"$\mathbb{R}^n$ and `{ref}` in code and ``{a}`b` ``",
+        "```python\nx = {y}\n```",
+        r"$$\begin{bmatrix} a \end{bmatrix} \bmod p$$",
+        ":::{prf:theorem} Name\n:label: a\n$x$\n:::",
+        "[paper](https://arxiv.org/abs/2511.01938) and [top](#a-title)",
+    ],
+)
+def test_sound_markup_passes(text):
+    notebook = sound()
+    add_text(text)(notebook)
+    assert rules.broken(stamped(notebook), chapters.BOOK / "sound.ipynb") == []

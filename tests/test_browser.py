@@ -1,0 +1,167 @@
+"""The built pages in a real browser: offline, without an error, light and dark, wide and narrow, for every reader."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+import chapters
+
+PAGES = [page for _, page in chapters.contents()]
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(html):
+    """The pages on this machine's own address, which axe needs; reading from files is tested too."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(html)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path):
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page in one window, with all that went wrong while it was there."""
+
+    def __init__(self, browser, address, size=WIDE, scheme="light"):
+        self.context = browser.new_context(viewport=size, color_scheme=scheme)
+        self.tab = self.context.new_page()
+        self.troubles = []
+        origin = address.rsplit("/", 1)[0]
+        self.tab.on("request", lambda request: self.judge(request.url, origin))
+        self.tab.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}"))
+        self.tab.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))
+        self.tab.on("console", lambda message: self.hear(message))
+        self.tab.goto(address, wait_until="load")
+        self.settle()
+
+    def judge(self, url, origin):
+        if not url.startswith((origin, "data:", "blob:")):
+            self.troubles.append(f"leaves the machine: {url}")
+
+    def hear(self, message):
+        if message.type == "error":
+            self.troubles.append(f"console: {message.text}")
+
+    def settle(self):
+        """Wait until the mathematics is set and the pictures are there."""
+        self.tab.evaluate("() => window.MathJax?.startup?.promise")
+        self.tab.evaluate("() => Promise.all([...document.images].map(image => image.decode().catch(() => 0)))")
+        self.tab.evaluate("() => document.fonts.ready.then(() => 0)")
+        self.tab.evaluate("() => document.getAnimations().forEach(animation => animation.finish())")
+        self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
+
+    def unfold(self):
+        """Open every solution and every hidden cell, so that what is inside is judged too."""
+        self.tab.evaluate("() => document.querySelectorAll('details').forEach(details => (details.open = true))")
+        self.settle()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.context.close()
+
+
+UNKNOWN_MATHEMATICS = """() => [...document.querySelectorAll("mjx-merror, mjx-mtext[style*='red'], [data-mjx-error]")]
+    .map(element => element.textContent).concat(
+        [...document.querySelectorAll(".math")].filter(element => !element.querySelector("mjx-container"))
+        .map(element => element.textContent))"""
+
+BROKEN_PICTURES = "() => [...document.images].filter(image => !image.naturalWidth).map(image => image.src.slice(0, 80))"
+
+OVERFLOWING = """() => {
+    const width = document.documentElement.clientWidth;
+    const scrolls = element => element && element !== document.body &&
+        (getComputedStyle(element).overflowX !== "visible" || scrolls(element.parentElement));
+    return [...document.querySelectorAll(".bd-article *")]
+        .filter(element => element.getBoundingClientRect().right > width + 1 && !scrolls(element))
+        .map(element => element.outerHTML.slice(0, 100));
+}"""
+
+SLIDER = """(figure, value) => {
+    const range = figure.querySelector("input[type=range]");
+    range.value = value;
+    range.dispatchEvent(new Event("input", { bubbles: true }));
+    const image = figure.querySelector("img");
+    return [image.src, image.alt, figure.querySelector("output").textContent];
+}"""
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def opened(request, browser, html):
+    """A page read from its file, as someone does who was sent the folder."""
+    with Visit(browser, (html / f"{request.param}.html").as_uri()) as visit:
+        yield visit
+
+
+def test_page_is_sound(opened):
+    assert opened.tab.evaluate(UNKNOWN_MATHEMATICS) == []
+    assert opened.tab.evaluate(BROKEN_PICTURES) == []
+    assert opened.troubles == []
+
+
+def test_sliders_move_the_picture(opened):
+    for figure in opened.tab.query_selector_all(".scrubber"):
+        last = int(figure.query_selector("input").get_attribute("max"))
+        assert last > 0
+        states = [figure.evaluate(SLIDER, value) for value in (0, last)]
+        for first, second in zip(*states, strict=True):
+            assert first != second
+        figure.query_selector("input").focus()
+        opened.tab.keyboard.press("ArrowLeft")
+        assert figure.query_selector("img").get_attribute("src") != states[1][0], "the arrow keys do not move it"
+    assert opened.troubles == []
+
+
+def test_nothing_is_wider_than_a_telephone(opened):
+    opened.tab.set_viewport_size(NARROW)
+    opened.unfold()
+    assert opened.tab.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"]
+    assert opened.tab.evaluate(OVERFLOWING) == []
+    opened.tab.set_viewport_size(WIDE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_accessible(browser, site, page, scheme):
+    with Visit(browser, f"{site}/{page}.html", scheme=scheme) as visit:
+        assert visit.tab.evaluate("() => document.documentElement.dataset.theme") == scheme
+        assert visit.troubles == []
+        visit.unfold()
+        findings = []
+        for size in (WIDE, NARROW):
+            visit.tab.set_viewport_size(size)
+            visit.settle()
+            for finding in Axe().run(visit.tab).response["violations"]:
+                where = [node["html"][:150] for node in finding["nodes"][:3]]
+                findings.append(f"{finding['impact']} at {size['width']}: {finding['id']}: {where}")
+        assert not findings, "\n".join(findings)
+
+
+def test_search_finds_a_word(browser, site):
+    with Visit(browser, f"{site}/search.html?q=claim") as visit:
+        visit.tab.wait_for_selector("#search-results li", timeout=10_000)
+        assert visit.troubles == []

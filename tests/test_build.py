@@ -1,0 +1,82 @@
+"""The pages: they build without a warning, all of them, and ask no other host for anything."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import build
+import chapters
+
+PAGES = [page for _, page in chapters.contents()]
+LARGEST_PAGE = 3_000_000
+LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
+
+
+class Loaded(HTMLParser):
+    """Collects every address that a page loads by itself; plain links are not loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attributes):
+        address = dict(attributes).get(LOADING.get(tag)) or ""
+        if re.match(r"(https?:)?//", address) and dict(attributes).get("rel") != "canonical":
+            self.addresses.append(f"{tag}: {address}")
+
+
+def loaded_from_elsewhere(text):
+    parser = Loaded()
+    parser.feed(text)
+    return parser.addresses
+
+
+def test_book_builds_without_a_warning(built):
+    lines = [line for line in built.log.splitlines() if re.search(r"WARNING|ERROR|CRITICAL|Error:", line)]
+    assert not lines, "\n".join(lines)
+    assert not built.failed, built.log[-3000:]
+    assert build.missing_pages(built.html) == []
+
+
+def test_front_page_leads_to_the_introduction(html):
+    assert f"{PAGES[0]}.html" in (html / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_small_enough(html, page):
+    assert (html / f"{page}.html").stat().st_size < LARGEST_PAGE
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_loads_nothing_from_another_host(html, page):
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    assert loaded_from_elsewhere(text) == []
+    assert "THEBE" not in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_markup_is_rendered(html, page):
+    """A role, a directive or a solution's mark-up that reaches the reader as text was not understood."""
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    text = re.sub(r"<(script|style|pre|code)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<(?:div|span) class="math.*?</(?:div|span)>', "", text, flags=re.DOTALL)
+    assert not re.findall(r":::|\{(?:prf:)?[a-z]+\}|&lt;/?details|&lt;/?summary", text)
+
+
+def test_mathematics_comes_from_the_pages_themselves(html):
+    folder = html / "_static" / "mathjax"
+    assert (folder / "tex-chtml-full.js").is_file()
+    assert list(folder.glob("output/chtml/fonts/woff-v2/*.woff"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['<script src="https://a.b/c.js">', '<img src="//a.b/c.png">', '<link rel="stylesheet" href="http://a.b/c.css">'],
+)
+def test_remote_address_is_noticed(text):
+    assert loaded_from_elsewhere(text)
+
+
+def test_plain_link_is_not_loaded():
+    assert not loaded_from_elsewhere('<a href="https://arxiv.org/abs/2511.01938">a</a><img src="data:image/png,AA">')

@@ -1,0 +1,203 @@
+"""The package keeps its import table and its style; the files around it agree with each other."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import api
+import chapters
+import set_repository
+
+ROOT = chapters.ROOT
+MODULES = sorted(path for path in chapters.PACKAGE.glob("*.py") if path.stem != "__init__")
+LONGEST_MODULE = 250  # lines that are not blank
+
+# Which module may import which. Modules take callables and arrays; the notebooks compose them.
+IMPORTS = {
+    "linalg": set(),
+    "jacobians": {"linalg"},
+    "levelset": {"linalg", "jacobians"},
+    "flow": set(),
+    "toys": set(),
+    "tasks": set(),
+    "network": {"linalg"},
+    "training": {"network", "checkpoint"},
+    "checkpoint": set(),
+    "isolated": {"linalg", "network", "checkpoint"},  # network: the activations
+    "fourier": set(),
+    "claims": set(),
+    "figures": set(),
+    "explore": {"figures"},
+    "sweep": set(),
+}
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions_of(node):
+    return [item for item in node.body if isinstance(item, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_keep_to_the_table(path):
+    assert path.stem in IMPORTS, f"add {path.stem} to the table of imports above"
+    found = chapters.imported_modules(tree_of(path)) & {module.stem for module in MODULES}
+    assert found <= IMPORTS[path.stem]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_module_is_short(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    assert len(lines) <= LONGEST_MODULE, "split it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_module_has_no_assert(path):
+    """`assert` vanishes under -O; bad input gets a ValueError that says the way out."""
+    assert not [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_public_names_have_docstrings(path):
+    tree = tree_of(path)
+    assert ast.get_docstring(tree)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    public = classes + [function for node in [tree, *classes] for function in functions_of(node)]
+    assert not [node.name for node in public if not node.name.startswith("_") and not ast.get_docstring(node)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_module_keeps_no_global_state(path):
+    source = path.read_text(encoding="utf-8")
+    assert not re.search(r"set_default_dtype|set_default_device|torch\.manual_seed|np\.random\.seed|\bglobal ", source)
+    if path.stem != "explore":  # its live control draws when it is asked to
+        assert "plt.show()" not in re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
+
+
+def test_api_page_is_in_step():
+    assert api.in_step(), "run `python scripts/api.py`"
+
+
+def test_public_names_exist():
+    import importlib
+
+    missing = [
+        f"{module}.{name}"
+        for module, names in api.NAMES.items()
+        for name in names
+        if not hasattr(importlib.import_module(f"grokbook.{module}"), name)
+    ]
+    assert not missing
+
+
+# --- the files around the package ---
+
+
+def requirements():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pins():
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in requirements() if "==" in line}
+
+
+def test_requirements_are_exact():
+    assert requirements()[0] == "-e ."
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in requirements()[1:])
+    assert pins()["torch"] == "2.13.0"
+    assert int(pins()["jupyter-book"].split(".")[0]) < 2
+
+
+def test_ranges_admit_the_pins_and_colab():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        project = tomllib.load(file)["project"]
+    colab = {"torch": "2.2.0", "numpy": "1.26.4", "ipywidgets": "7.7.1", "ipython": "7.34.0", "matplotlib": "3.8.0"}
+    for requirement in map(Requirement, project["dependencies"]):
+        name = canonicalize_name(requirement.name)
+        assert requirement.specifier.contains(pins()[name]), requirement
+        assert requirement.specifier.contains(colab.get(name, pins()[name])), requirement
+        assert "==" not in str(requirement) and "<" not in str(requirement), "an upper bound would break Colab one day"
+
+
+def test_repository_address_is_the_same_everywhere():
+    late = [path.name for path in set_repository.disagreeing()]
+    assert not late, f"{late}: run `python scripts/set_repository.py`"
+
+
+def test_address_stands_only_where_the_script_writes_it():
+    url = set_repository.configured()
+    if not url:
+        pytest.skip("the repository's address is not set")
+    known = set(set_repository.wanted(url)) | set(chapters.notebooks())
+    tracked = subprocess.run(["git", "grep", "-l", url], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert {ROOT / name for name in tracked} <= known
+
+
+def test_readme_maps_every_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [page for _, page in chapters.contents() if not re.search(rf"\(book/{page}\.(ipynb|md)\)", readme)]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_of_the_front_pages_resolve(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    assert not [target for target in targets if target and "://" not in target and not (ROOT / target).exists()]
+
+
+def test_readme_names_every_make_target():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"# make (.*?)\.", makefile).group(1).split(" | ")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert targets == ["book", "test", "lab", "execute", "bench", "clean"]
+    assert not [target for target in targets if f"`make {target}`" not in readme]
+
+
+def test_citation_names_the_paper_and_the_book():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert {"title", "authors", "message", "version"} <= set(citation)
+    assert "2511.01938" in str(citation["references"])
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        assert citation["version"] == tomllib.load(file)["project"]["version"]
+
+
+def test_licences_are_whole():
+    assert "Permission is hereby granted" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    text = (ROOT / "LICENSE-TEXT").read_text(encoding="utf-8")
+    assert "Section 1 – Definitions" in text and "Section 8 – Interpretation" in text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_workflow_uses_public_places_only(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["jobs"]
+    hosts = set(re.findall(r"https?://([\w.-]+)", path.read_text(encoding="utf-8")))
+    assert hosts <= {"download.pytorch.org"}
+
+
+def test_scripts_say_what_they_do():
+    for path in sorted((ROOT / "scripts").glob("*.py")):
+        assert ast.get_docstring(tree_of(path)), path.name
+
+
+def test_ci_runs_the_tests_and_nothing_else():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text(encoding="utf-8").rstrip().endswith("make test </dev/null")
+    assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+
+
+def test_python_is_recent_enough():
+    assert sys.version_info >= (3, 11)
