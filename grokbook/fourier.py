@@ -1,0 +1,83 @@
+"""The embedding as a sum of circles: Fourier features over the residues, their planes, and who serves them."""
+
+from typing import NamedTuple
+
+import torch
+
+
+def features(E):
+    """Section 7.3.2: F_k = (1/p) Σ_j exp(−2πi jk/p) E_j, k = 1..(p−1)/2. E: (..., p, d) -> (..., (p−1)/2, d) complex.
+
+    Row k − 1 belongs to frequency k; frequency p − k is its complex conjugate. Raises ValueError for p < 3.
+    """
+    p = E.shape[-2] if E.ndim >= 2 else 0
+    if p < 3:
+        raise ValueError(f"E has shape {tuple(E.shape)}; it must be (..., p, d) with p at least 3 to have a frequency")
+    return torch.fft.fft(E, dim=-2)[..., 1 : (p - 1) // 2 + 1, :] / p
+
+
+class CircleMeasures(NamedTuple):
+    """How circular each frequency is, one entry a frequency."""
+
+    aspect: torch.Tensor  # (f,) shorter over longer of ‖Re F_k‖ and ‖Im F_k‖: 1 for a circle
+    cosine: torch.Tensor  # (f,) |cos| of the angle between Re F_k and Im F_k: 0 for a circle
+    power: torch.Tensor  # (f,) share of Σ_k ‖F_k‖²
+
+
+def circle_measures(F):
+    """Aspect ratio, orthogonality and power of every frequency. F: complex (f, d) -> CircleMeasures."""
+    real, imaginary = F.real.norm(dim=1), F.imag.norm(dim=1)
+    longer = torch.maximum(real, imaginary)
+    power = real**2 + imaginary**2
+    if bool((torch.minimum(real, imaginary) == 0).any()):
+        raise ValueError("a frequency has no real or no imaginary part; its plane is a line and no circle")
+    cosine = (F.real * F.imag).sum(1).abs() / (real * imaginary)
+    return CircleMeasures(torch.minimum(real, imaginary) / longer, cosine, power / power.sum())
+
+
+def parts(F):
+    """Re and Im of all frequencies, in the order Re F_1, Im F_1, Re F_2, ... F: complex (f, d) -> (2 f, d)."""
+    return torch.view_as_real(F).permute(0, 2, 1).flatten(0, 1)
+
+
+def cosines(rows):
+    """All cosines between rows. (r, d) -> (r, r)."""
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    return unit @ unit.T
+
+
+def plane(E, k):
+    """The embeddings in the plane of frequency k, coordinates along orthonormal axes, the first along Re F_k.
+
+    E: (p, d) -> (p, 2).
+    """
+    p = E.shape[0]
+    if not 1 <= k <= (p - 1) // 2:
+        raise ValueError(f"frequency k={k} must lie in 1..{(p - 1) // 2} for p={p}")
+    F = features(E)[k - 1]
+    axes, sizes = torch.linalg.qr(torch.stack([F.real, F.imag], dim=1))
+    return E @ (axes * sizes.diagonal().sign())
+
+
+def order_round(points):
+    """The residues in the order in which they stand round the origin, from residue 0 on. (p, 2) -> (p,)."""
+    order = torch.atan2(points[:, 1], points[:, 0]).argsort()
+    return order.roll(-int((order == 0).nonzero()))
+
+
+def step_round(points):
+    """The difference of neighbours round the circle, mod p, or None where it is not the same all round.
+
+    Direction is a matter of taste, so of s and p − s the smaller is returned. (p, 2) -> int or None.
+    """
+    p = len(points)
+    order = order_round(points)
+    differences = (order.roll(-1) - order).remainder(p).unique().tolist()
+    return min(differences[0], p - differences[0]) if len(differences) == 1 else None
+
+
+def served_by(F):
+    """Each hidden unit's strongest frequency and its share of the unit's power. F: complex (f, d) -> k: (d,), (d,)."""
+    power = F.abs() ** 2
+    share, row = (power / power.sum(0)).max(0)
+    return row + 1, share
