@@ -99,7 +99,12 @@ class _Run:
         Z = self.X @ self.E
         H = self.network.sigma(Z)
         error = (H @ self.W).sub_(self.Y)
-        pull = (error @ self.W.mT).mul_(self.network.sigma_prime(Z))
+        pull = error @ self.W.mT
+        if self.network.activation == "relu":
+            # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
+            pull = torch.ops.aten.threshold_backward(pull, Z, 0)
+        else:
+            pull.mul_(self.network.sigma_prime(Z))
         keep = 1 - step * decay
         gradient_W = H.mT @ error
         self.E.mul_(keep).sub_(self.X.T @ pull, alpha=step * self.scale)
