@@ -42,6 +42,15 @@ def browser(browser_path):
         browser.close()
 
 
+SETTLED = """async () => {
+    await window.MathJax?.startup?.promise;
+    await document.fonts.ready;
+    await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
+    document.getAnimations().forEach(animation => animation.finish());
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+
+
 class Visit:
     """One page in one window, with all that went wrong while it was there."""
 
@@ -66,12 +75,8 @@ class Visit:
             self.troubles.append(f"console: {message.text}")
 
     def settle(self):
-        """Wait until the mathematics is set and the pictures are there."""
-        self.tab.evaluate("() => window.MathJax?.startup?.promise")
-        self.tab.evaluate("() => Promise.all([...document.images].map(image => image.decode().catch(() => 0)))")
-        self.tab.evaluate("() => document.fonts.ready.then(() => 0)")
-        self.tab.evaluate("() => document.getAnimations().forEach(animation => animation.finish())")
-        self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
+        """Wait until the mathematics is set, the pictures are there and nothing moves."""
+        self.tab.evaluate(SETTLED)
 
     def unfold(self):
         """Open every solution and every hidden cell, so that what is inside is judged too."""
