@@ -1,0 +1,112 @@
+import pytest
+import torch
+
+from grokbook.network import TwoLayer
+from grokbook.tasks import modular_addition
+from grokbook.training import TrainingError, train
+
+
+@pytest.fixture
+def task():
+    return modular_addition(7, 0.75, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def network(task):
+    return TwoLayer(task.X_train, 48, 7, activation="gelu")
+
+
+@pytest.fixture
+def start(network):
+    return network.initial(torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+def test_training_is_torch_sgd_with_weight_decay(task, network, start, loss):
+    step, decay = (0.5, 1e-2) if loss == "mean" else (1e-3, 1e-2)
+    ours = train(network, task, step, decay, 40, theta=start, loss=loss, record_every=40)
+    theta = start.clone().requires_grad_()
+    optimiser = torch.optim.SGD([theta], lr=step, weight_decay=decay)
+    for _ in range(40):
+        optimiser.zero_grad()
+        error = (network.outputs(theta) - task.Y_train) ** 2
+        (error.mean() if loss == "mean" else error.sum()).backward()
+        optimiser.step()
+    torch.testing.assert_close(ours.theta, theta.detach(), rtol=1e-10, atol=1e-12)
+    final = (network.outputs(theta) - task.Y_train).detach() ** 2
+    torch.testing.assert_close(ours.train_loss[-1], final.mean() if loss == "mean" else final.sum())
+
+
+def test_networks_trained_together_are_those_trained_alone(task, network, start):
+    other = network.initial(torch.Generator().manual_seed(2))
+    together = train(network, task, 0.5, 1e-3, 30, theta=torch.stack([start, other]), record_every=10, snapshots=True)
+    alone = train(network, task, 0.5, 1e-3, 30, theta=other, record_every=10, snapshots=True)
+    assert together.train_loss.shape == (4, 2)
+    assert together.norms.shape == (4, 2, 2)
+    torch.testing.assert_close(together.snapshots[:, 1], alone.snapshots)
+    torch.testing.assert_close(together.test_loss[:, 1], alone.test_loss)
+
+
+def test_the_start_is_not_changed(task, network, start):
+    before = start.clone()
+    train(network, task, 0.5, 1e-3, 5, theta=start)
+    assert torch.equal(start, before)
+
+
+def test_without_a_step_nothing_moves(task, network, start):
+    history = train(network, task, 0.5, 1e-3, 0, theta=start)
+    assert history.step.tolist() == [0]
+    assert torch.equal(history.theta, start)
+    assert history.snapshots.shape == (0, network.size)
+
+
+def test_pure_decay_shrinks_geometrically(task):
+    network = TwoLayer(task.X_train, 48, 7)
+    start = network.initial(torch.Generator().manual_seed(1))
+    silent = network.join(start.new_zeros(7, 48), network.split(start)[1])
+    history = train(network, task, 0.1, 0.5, 10, theta=silent, record_every=10)
+    # With E = 0 a ReLU layer neither answers nor feels a gradient.
+    ratio = history.norms[-1, 1] / history.norms[0, 1]
+    assert ratio.item() == pytest.approx((1 - 0.1 * 0.5) ** 20)
+
+
+def test_accuracy_counts_right_answers(task, network, start):
+    history = train(network, task, 0.5, 0.0, 0, theta=start)
+    right = network.outputs(start, task.X_test).argmax(1) == task.labels_test
+    assert history.test_accuracy.item() == pytest.approx(right.double().mean().item())
+
+
+def test_stop_at_ends_at_a_record(task, network, start):
+    history = train(network, task, 0.5, 1e-3, 100, theta=start, record_every=10, stop_at=0.0)
+    assert history.step.tolist() == [0]
+
+
+def test_divergence_names_the_step_and_keeps_the_history(task, start):
+    square = TwoLayer(task.X_train, 48, 7, activation="square")
+    with pytest.raises(TrainingError, match=r"by step \d+ with step=50.0.*lower step") as caught:
+        train(square, task, 50.0, 0.0, 500, theta=10 * start, record_every=1)
+    assert caught.value.history.train_loss.isfinite().all()
+    assert len(caught.value.history.step) >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(step=0.0), "step=0.0"),
+        (dict(decay=-1.0), "decay=-1.0"),
+        (dict(record_every=0), "record_every=0"),
+        (dict(loss="median"), "median"),
+        (dict(generator=torch.Generator()), "exactly one"),
+        (dict(theta=None), "exactly one"),
+    ],
+)
+def test_bad_settings_are_named(task, network, start, change, message):
+    arguments = dict(step=0.5, decay=0.0, steps=2, theta=start) | change
+    with pytest.raises(ValueError, match=message):
+        train(network, task, **arguments)
+
+
+def test_a_network_on_other_inputs_is_refused(task, start):
+    other = TwoLayer(task.X_test, 48, 7)
+    with pytest.raises(ValueError, match=r"7 inputs, the task 21"):
+        train(other, task, theta=start)
