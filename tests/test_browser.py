@@ -90,10 +90,13 @@ class Visit:
         self.context.close()
 
 
-UNKNOWN_MATHEMATICS = """() => [...document.querySelectorAll("mjx-merror, mjx-mtext[style*='red'], [data-mjx-error]")]
-    .map(element => element.textContent).concat(
-        [...document.querySelectorAll(".math")].filter(element => !element.querySelector("mjx-container"))
-        .map(element => element.textContent))"""
+# Formulas with an error or, in red, a macro that MathJax does not know; and those it never set. Given as their TeX.
+UNKNOWN_MATHEMATICS = """() => {
+    const formulas = [...(window.MathJax?.startup?.document?.math ?? [])];
+    const wrong = formulas.filter(formula => formula.typesetRoot.querySelector("mjx-merror, [style*='color: red']"));
+    const unset = [...document.querySelectorAll(".math")].filter(element => !element.querySelector("mjx-container"));
+    return [...wrong.map(formula => formula.math), ...unset.map(element => element.textContent)];
+}"""
 
 BROKEN_PICTURES = "() => [...document.images].filter(image => !image.naturalWidth).map(image => image.src.slice(0, 80))"
 
