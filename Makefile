@@ -47,8 +47,9 @@ notebooks: $(READY)
 pages: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 -rs tests/test_build.py tests/test_browser.py
 
+# Jupyter refuses to run as root, as whom containers run, unless it is told to.
 lab: $(READY)
-	cd book && ../$(RUN) -m jupyter lab
+	cd book && ../$(RUN) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 execute: $(READY)
 	$(RUN) scripts/execute.py
