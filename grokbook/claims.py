@@ -16,10 +16,11 @@ class Claim:
     shown: str
     condition: str
     reproduces: bool
+    printed: bool = True
 
     def __repr__(self):
         verdict = "✓" if self.reproduces else "✗ does not reproduce:"
-        measured = "" if isinstance(self.measured, bool) else f"  ({self.shown})"
+        measured = f"  ({self.shown})" if self.printed else ""
         return f"{verdict} {self.statement}{measured}"
 
 
@@ -29,7 +30,8 @@ def claim(statement, measured, *, source, near=None, within=None, below=None, ab
     measured: a number, a 0-d tensor, or a bool that must be True. Conditions, all of which must hold: `near` with
     `within` (|measured - near| <= within), `below` (<), `above` (>). `source` says who makes the statement ("Thm 4.14",
     "this book"). `reproduces=False` asserts the opposite: the statement was measured and fails. The value is shown with
-    `digits` significant digits; the exact one is stored in the output's metadata.
+    `digits` significant digits, or not at all for digits=None, where its last digits depend on the processor; the exact
+    one is stored in the output's metadata in any case.
 
     Raises AssertionError when the measurement disagrees, ValueError for a value that is not finite or no condition.
     """
@@ -40,7 +42,8 @@ def claim(statement, measured, *, source, near=None, within=None, below=None, ab
     if holds != reproduces:
         expected = condition if reproduces else f"that it fails: not ({condition})"
         raise AssertionError(f"{statement!r}: measured {value}, expected {expected}")
-    record = Claim(statement, source, value, _shown(value, digits), condition, reproduces)
+    printed = digits is not None and not isinstance(value, bool)
+    record = Claim(statement, source, value, _shown(value, digits or 2), condition, reproduces, printed)
     display(record, metadata={"grokbook": asdict(record)})
 
 

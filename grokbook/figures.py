@@ -71,7 +71,8 @@ def residue_circle(ax, points, modulus, unit=1):
 
 def pair_images(axes, images, titles, **kwargs):
     """Matrices side by side on one colour scale; returns the last image, for a colour bar."""
-    low, high = min(np.min(m) for m in images), max(np.max(m) for m in images)
+    images = [np.asarray(image) for image in images]
+    low, high = min(image.min() for image in images), max(image.max() for image in images)
     for ax, image, title in zip(axes, images, titles, strict=True):
         drawn = ax.imshow(image, vmin=low, vmax=high, **kwargs)
         ax.set_title(title)

@@ -96,5 +96,14 @@ def test_the_record_holds_the_exact_value(monkeypatch):
             "shown": "0.12",
             "condition": "> 0",
             "reproduces": True,
+            "printed": True,
         }
     ]
+
+
+def test_an_unstable_value_is_recorded_but_not_printed(monkeypatch):
+    kept = []
+    monkeypatch.setattr("grokbook.claims.display", lambda record, metadata: kept.append((repr(record), metadata)))
+    claim("value", 0.123456789, above=0, source="Thm 4.14", digits=None)
+    assert kept[0][0] == "✓ value"
+    assert kept[0][1]["grokbook"]["shown"] == "0.12"
