@@ -6,15 +6,29 @@ Everywhere E is (..., p, d_hidden); leading dimensions are separate runs. decay 
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
-from grokbook import checkpoint
+from grokbook import checkpoint, integrators
 from grokbook.linalg import explain_singular
 from grokbook.network import activation_pair
-from grokbook.progress import bar
+from grokbook.simulation import Simulation, SimulationError, follow
+
+__all__ = [
+    "Layer",
+    "Simulation",
+    "SimulationError",
+    "Solution",
+    "accuracy",
+    "cost",
+    "embed",
+    "initial_embedding",
+    "lower_gram",
+    "readout",
+    "simulate",
+    "velocity",
+]
 
 GRAM_BLOCKS = 4
 # Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry, and the
@@ -75,6 +89,20 @@ class Layer:
         else:
             pull.mul_(self.sigma_prime(Z))
         return torch.neg(E).index_add_(-2, self.first, pull).index_add_(-2, self.second, pull)
+
+    def record(self, E, solution):
+        """What is worth noting at one E, each entry of the leading shape of E, norms with (2, ...)."""
+        norms = torch.stack([E.square().sum((-2, -1)), solution.W_transposed.square().sum((-2, -1))])
+        cost = norms[0] + solution.readout_cost
+        if not bool(cost.isfinite().all()):
+            raise ValueError(f"R/λ is {cost.max().item()} at an embedding of squared norm {norms[0].max().item():.3g}")
+        residual = solution.H @ solution.W_transposed.mT - self.Y
+        return dict(
+            test_accuracy=accuracy(E, solution, self.task, self.sigma),
+            cost=cost,
+            train_error=residual.abs().amax((-2, -1)),
+            norms=norms,
+        )
 
     def _check(self, E):
         n = len(self.first)
@@ -157,32 +185,6 @@ def accuracy(E, solution, task, sigma):
     return (outputs.argmax(-1) == task.labels_test).double().mean(-1)
 
 
-@dataclass(frozen=True)
-class Simulation:
-    """What `simulate` recorded, r records of runs with the leading shape (...) of E.
-
-    time: (r,) in 1/(2λ); test_accuracy, cost (R/λ) and train_error (largest |HW − Y|): (r, ...); norms: (r, 2, ...)
-    with ‖E‖² and ‖W‖²; E: the final embedding; snapshot_time: (s,) and snapshots: (s, ..., p, d_hidden).
-    """
-
-    time: torch.Tensor
-    test_accuracy: torch.Tensor
-    cost: torch.Tensor
-    train_error: torch.Tensor
-    norms: torch.Tensor
-    E: torch.Tensor
-    snapshot_time: torch.Tensor
-    snapshots: torch.Tensor
-
-
-class SimulationError(ValueError):
-    """A simulation that could not go on; `.result` is the Simulation up to the last good record."""
-
-    def __init__(self, message, result):
-        super().__init__(message)
-        self.result = result
-
-
 def simulate(
     E,
     task,
@@ -199,88 +201,30 @@ def simulate(
     device=None,
     dtype=None,
     progress=True,
+    method="euler",
+    tolerance=None,
 ):
     """Section 7.3: E ← E + step · velocity(E), recorded every `record_every` steps and at the end. -> Simulation.
 
     E: (..., p, d_hidden). stop_at: end at the first record where every run has this test accuracy. state_file: the run
     is saved there every `save_every` steps and when it is interrupted; called again with the same arguments (steps may
     grow) it goes on from there and gives the numbers of an uninterrupted run. device, dtype: E and the task are moved.
+    method: a name of `grokbook.integrators.METHODS`. "adaptive" needs the fewest velocities: it covers the same time,
+    step · steps, and goes from record to record in steps of its own, set by `tolerance`.
     Raises ValueError for bad input or another run's state, SimulationError where the state stops being finite.
     """
     if not step > 0 or steps < 0 or record_every < 1 or save_every < 1:
         given = f"step={step}, steps={steps}, record_every={record_every}, save_every={save_every}"
         raise ValueError(f"{given}: need > 0, >= 0, >= 1 and >= 1")
+    integrator = integrators.method(method, tolerance)
+    if integrator.adapts and (steps % record_every or (snapshot_every or 0) % record_every):
+        given = f"steps={steps}, snapshot_every={snapshot_every}, record_every={record_every}"
+        raise ValueError(f"{given}: method={method!r} stops at records only; make the first two multiples of the last")
     E = E.to(device=device, dtype=dtype).clone()
     task = task.to(E.device)
     layer = Layer(task, E, activation, decay)
     settings = dict(step=step, activation=activation, decay=decay, record_every=record_every, snapshots=snapshot_every)
+    settings.update(method=method, tolerance=integrator.tolerance)
     identity = checkpoint.identity(settings, E, task.pairs_train, task.labels_train, task.pairs_test)
-    state = checkpoint.load(state_file, identity) or {"now": (0, E), "records": {}, "snapshots": {}}
-    state["now"] = (state["now"][0], state["now"][1].to(E.device))
     due = dict(record=record_every, snapshot=snapshot_every, save=save_every)
-    try:
-        with bar(steps, state["now"][0], progress) as shown:
-            _run(state, layer, step, steps, stop_at, due, shown, lambda: checkpoint.save(state_file, identity, state))
-    except ValueError as error:
-        k = state["now"][0]
-        if k == 0:
-            raise
-        message = f"step {k} (t = {k * step:.4g}) could not be taken with step={step}; lower step. {error}"
-        raise SimulationError(message, _collect(state, step)) from error
-    finally:
-        # A start that failed leaves no file behind: it would refuse the corrected one as another run.
-        if state["records"]:
-            checkpoint.save(state_file, identity, state)
-    return _collect(state, step)
-
-
-def _run(state, layer, step, steps, stop_at, due, shown, save):
-    """Advance `state` to `steps`: {"now": (k, E), "records": {k: ...}, "snapshots": {k: E}}."""
-    # A shorter run that was saved may have ended between two records.
-    state["records"] = {k: record for k, record in state["records"].items() if k % due["record"] == 0}
-    while True:
-        k, E = state["now"]
-        solution = layer.solve(E)
-        if k % due["record"] == 0 or k >= steps:
-            state["records"][k] = record = _record(layer, E, solution)
-            if stop_at is not None and bool((record["test_accuracy"] >= stop_at).all()):
-                return
-        if due["snapshot"] and k % due["snapshot"] == 0:
-            state["snapshots"][k] = E
-        if k >= steps:
-            return
-        state["now"] = (k + 1, torch.add(E, layer.velocity(E, solution), alpha=step))
-        shown.update()
-        if (k + 1) % due["save"] == 0:
-            save()
-
-
-def _record(layer, E, solution):
-    """The recorded numbers at one E, each of the leading shape of E."""
-    norms = torch.stack([E.square().sum((-2, -1)), solution.W_transposed.square().sum((-2, -1))])
-    cost = norms[0] + solution.readout_cost
-    if not bool(cost.isfinite().all()):
-        raise ValueError(f"R/λ is {cost.max().item()} at an embedding of squared norm {norms[0].max().item():.3g}")
-    residual = solution.H @ solution.W_transposed.mT - layer.Y
-    return dict(
-        test_accuracy=accuracy(E, solution, layer.task, layer.sigma),
-        cost=cost,
-        train_error=residual.abs().amax((-2, -1)),
-        norms=norms,
-    )
-
-
-def _collect(state, step):
-    records, snapshots = state["records"], state["snapshots"]
-    columns = {
-        name: torch.stack([record[name] for record in records.values()]).cpu()
-        for name in ("test_accuracy", "cost", "train_error", "norms")
-    }
-    E = state["now"][1]
-    return Simulation(
-        time=step * torch.tensor(list(records), dtype=torch.float64),
-        E=E,
-        snapshot_time=step * torch.tensor(list(snapshots), dtype=torch.float64),
-        snapshots=torch.stack(list(snapshots.values())) if snapshots else E.new_empty(0, *E.shape),
-        **columns,
-    )
+    return follow(layer, E, integrator, step, steps, due, stop_at, state_file, identity, progress)
