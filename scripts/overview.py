@@ -1,0 +1,86 @@
+"""Draw book/_static/overview.png, the argument of the book in four pictures, with the book's own code.
+
+    python scripts/overview.py
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from grokbook import figures
+from grokbook.fourier import plane, step_round
+from grokbook.isolated import initial_embedding, simulate
+from grokbook.levelset import LevelSet
+from grokbook.tasks import modular_addition
+
+TARGET = Path(__file__).resolve().parent.parent / "book" / "_static" / "overview.png"
+P, FREQUENCY = 37, 5
+
+
+def valley(ax):
+    """A zero-loss set, a start off it, and the path of L + λ‖θ‖²: into the valley, then along it."""
+    circle = LevelSet(lambda theta: theta[:1] * theta[1:], torch.ones(1, dtype=torch.float64))
+    theta, decay, step = torch.tensor([0.25, 2.6], dtype=torch.float64), 0.03, 0.01
+    path = [theta]
+    for _ in range(6000):
+        gradient = 2 * circle.jacobian(theta).T @ circle.residual(theta)
+        theta = theta - step * (gradient + 2 * decay * theta)
+        path.append(theta)
+    x = np.linspace(0.3, 3, 200)
+    figures.contours(ax, lambda u, v: np.hypot(u, v), (0, 3), (0, 3), levels=8)
+    ax.plot(x, 1 / x, color=figures.COLORS[0], linewidth=3, label="zero loss")
+    ax.plot(*torch.stack(path).T, color=figures.COLORS[1], label="training")
+    ax.plot(1, 1, "o", color=figures.COLORS[6], label="smallest norm")
+    ax.set(xlim=(0, 3), ylim=(0, 3), xticks=[], yticks=[], aspect="equal", title="1  Into the valley, then along it")
+    ax.legend(loc="upper right")
+
+
+def orthogonality(ax):
+    """Fig. 4: gradients of (y − x²)² at three distances from one point of the parabola."""
+    x = np.linspace(-0.2, 1.4, 200)
+    foot = np.array([0.7, 0.49])
+    normal = np.array([-1.4, 1.0]) / np.hypot(1.4, 1)
+    ax.plot(x, x**2, color=figures.COLORS[0], linewidth=3)
+    for distance in (0.6, 0.3, 0.1):
+        at = foot + distance * normal
+        gradient = 2 * (at[1] - at[0] ** 2) * np.array([-2 * at[0], 1])
+        pull = -0.28 * gradient / np.hypot(*gradient)
+        ax.annotate("", at + pull, at, arrowprops=dict(arrowstyle="->", color=figures.COLORS[1], linewidth=2))
+        ax.plot(*at, "o", color=figures.COLORS[6])
+    ax.plot([foot[0], foot[0] + 0.7 * normal[0]], [foot[1], foot[1] + 0.7 * normal[1]], color="#999999", linewidth=0.8)
+    ax.set(xlim=(-0.1, 1.3), ylim=(-0.1, 1.3), xticks=[], yticks=[], aspect="equal", title="2  The loss only holds it there")
+
+
+def isolated(ax, run):
+    """Eq. 20 alone: the cost glides down, test accuracy follows late and suddenly."""
+    cost = run.cost / run.cost[50]
+    ax.plot(run.time, cost, color=figures.COLORS[6], label="squared norm (scaled)")
+    ax.plot(run.time, run.test_accuracy, color=figures.COLORS[0], label="test accuracy")
+    ax.set(ylim=(0, 1.05), xlim=(0.5, 4), xlabel="time, in 1/(2λ)", title="3  One layer by itself still groks")
+    ax.legend(loc="center right")
+
+
+def circle(ax, run):
+    """One frequency's plane of the final embedding."""
+    points = plane(run.E.double(), FREQUENCY)
+    figures.residue_circle(ax, points, P, step_round(points) or 1)
+    ax.set_title("4  Small means round")
+
+
+def main():
+    figures.use_style()
+    generator = torch.Generator().manual_seed(0)
+    task = modular_addition(P, 0.7, generator)
+    run = simulate(initial_embedding(P, 512, generator), task, steps=4500, dtype=torch.float32)
+    fig, axes = plt.subplots(2, 2, figsize=(9, 7.6), layout="constrained")
+    valley(axes[0, 0])
+    orthogonality(axes[0, 1])
+    isolated(axes[1, 0], run)
+    circle(axes[1, 1], run)
+    fig.savefig(TARGET, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
