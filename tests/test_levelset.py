@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,6 +95,17 @@ def test_projection_leaves_the_saddle_it_meets_on_the_axis_of_the_parabola():
     np.testing.assert_allclose(Z.project(point(0.0, 0.49)).numpy(), [0.0, 0.0], atol=1e-10)
 
 
+def test_a_start_beside_a_saddle_costs_few_evaluations():
+    calls = []
+
+    def F(theta):
+        calls.append(1)
+        return theta[1] - theta[0] ** 2
+
+    LevelSet(F, 0.0).project(point(1e-3, 3.0))
+    assert len(calls) < 300
+
+
 def test_a_start_chooses_between_two_nearest_points():
     Z = of(toys.parabola())
     for side in (-1.0, 1.0):
@@ -160,6 +172,15 @@ def test_tangent_and_normal_are_orthogonal_complements(seed):
     assert Z.jacobian(theta).mv(tangent).norm() < 1e-10
     assert abs(tangent @ normal) < 1e-10
     assert (Z.jacobian(theta).T @ Z.multipliers(theta, v) - normal).norm() < 1e-8
+
+
+def test_products_leave_nothing_of_a_long_vector_in_the_row_space():
+    right = torch.linalg.qr(gaussian(9, 9))[0]
+    A = torch.logspace(0, -3.5, 6, dtype=torch.float64)[:, None] * right[:, :6].T
+    products = SimpleNamespace(jvp=lambda _, v: A @ v, vjp=lambda _, u: A.T @ u, gram=lambda _: A @ A.T)
+    v, kernel = 1e6 * gaussian(9, seed=3), right[:, 6:]
+    tangent = LevelSet(lambda theta: A @ theta, torch.zeros(6).double(), products).tangent(v, v)
+    assert (tangent - kernel @ (kernel.T @ v)).norm() < 1e-11 * v.norm()
 
 
 def test_a_step_along_the_tangent_leaves_the_set_at_second_order():

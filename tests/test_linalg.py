@@ -67,12 +67,31 @@ def test_rank_looks_at_ratios_only():
     assert linalg.rank(torch.diag(torch.tensor([1.0, 1e-3])), tolerance=1e-2) == 1
 
 
-def test_ill_conditioned_systems_keep_the_digits_the_gram_matrix_would_lose():
+def graded(digits):
+    """A (6, 9) matrix whose singular values span so many digits: its left and right vectors, its values, itself."""
     left, right = torch.linalg.qr(gaussian(6, 6))[0], torch.linalg.qr(gaussian(9, 9, seed=1))[0]
-    values = torch.logspace(0, -7, 6, dtype=torch.float64)
+    values = torch.logspace(0, -digits, 6, dtype=torch.float64)
+    return left, values, right, left @ (values[:, None] * right[:, :6].T)
+
+
+def test_ill_conditioned_systems_keep_the_digits_the_gram_matrix_would_lose():
+    _, _, right, A = graded(7)
     w = right[:, :6] @ gaussian(6, seed=2)
-    A = left @ (values[:, None] * right[:, :6].T)
     assert (linalg.min_norm(A, A @ w) - w).norm() < 1e-8  # (cond A)^2 times rounding would be 1e-2
+
+
+def test_ridge_filters_ill_conditioned_systems_as_their_singular_values_say():
+    left, values, right, A = graded(6)
+    b, decay = gaussian(6, seed=2), 1e-9
+    expected = right[:, :6] @ (values / (values**2 + decay) * (left.T @ b))
+    assert (linalg.ridge(A, b, decay) - expected).norm() < 1e-8 * expected.norm()
+
+
+def test_a_long_vector_leaves_nothing_in_the_row_space():
+    _, _, right, A = graded(3.5)
+    v = 1e6 * gaussian(9, seed=3)
+    kernel = right[:, 6:]
+    assert (linalg.null_space_projection(A, v) - kernel @ (kernel.T @ v)).norm() < 1e-12 * v.norm()
 
 
 def test_cholesky_is_that_of_scipy():
