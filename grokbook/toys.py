@@ -77,19 +77,18 @@ def line(normal, offset):
 
 
 def linear_descent(X, targets, decay, start, times):
-    """The exact path of θ' = -∇L_λ for F = Xθ, one exponential an eigenvector of XᵀX.
+    """The exact path of θ' = -∇L_λ for F = Xθ, one exponential for each right singular vector of X.
 
-    θ(t) = θ* + exp(-2 (XᵀX + λ) t)(θ(0) - θ*) with θ* = (XᵀX + λ)^+ Xᵀy.
+    θ(t) = θ* + exp(-2 (XᵀX + λ) t)(θ(0) - θ*) with θ* = (XᵀX + λ)⁻¹Xᵀy; for λ = 0 the part no sample sees stays.
     X: (k, d), targets: (k,), start: (d,), times: (T,) -> (T, d). Raises ValueError for a negative decay.
     """
     if decay < 0:
         raise ValueError(f"decay={decay} must not be negative: the path would leave every bound")
-    squares, right = torch.linalg.eigh(X.T @ X)
-    # Clamped, because an exact zero may come out as -1e-16, and that grows over a long time.
-    squares = squares.clamp(min=0)
-    begin, pull = right.T @ start, right.T @ (X.T @ targets)
-    rates = 2 * (squares + decay)
-    at_rest = rates == 0
-    end = torch.where(at_rest, begin, 2 * pull / torch.where(at_rest, 1.0, rates))
-    along = end + torch.exp(-times[:, None] * rates) * (begin - end)
-    return along @ right.T
+    left, values, right = torch.linalg.svd(X)
+    squares, pull = torch.zeros_like(start), torch.zeros_like(start)
+    squares[: len(values)] = values**2
+    pull[: len(values)] = values * (left.T @ targets)[: len(values)]
+    # The clamp lets the second term, 2 pull t (1 - e^{-x}) / x, take its limit at x = 0, where θ* is not defined.
+    x = (2 * times[:, None] * (squares + decay)).clamp(min=torch.finfo(start.dtype).tiny)
+    along = (right @ start) * torch.exp(-x) - 2 * pull * times[:, None] * torch.expm1(-x) / x
+    return along @ right

@@ -61,10 +61,15 @@ def test_the_exact_path_is_the_one_an_adaptive_solver_finds(a, b, c, decay):
     assert (exact - found.points).norm() < 1e-7
 
 
-def test_without_decay_the_part_no_sample_sees_stays():
-    start = point(-1.0, 1.0)
-    end = toys.linear_descent(torch.ones(1, 2).double(), point(2.0), 0.0, start, point(0.0, 1e9))[-1]
-    np.testing.assert_allclose(end.numpy(), [0.0, 2.0], atol=1e-12)
+@pytest.mark.parametrize("samples", [1, 2, 5])
+def test_without_decay_the_part_no_sample_sees_stays_for_ever(samples):
+    draw = torch.randn(samples + 1, 4, generator=torch.Generator().manual_seed(samples), dtype=torch.float64)
+    X, start = draw[:-1], draw[-1]
+    X[-1] = X[0]  # a repeated sample is no new one, for any number of them
+    targets = X @ torch.ones(4).double()
+    end = toys.linear_descent(X, targets, 0.0, start, point(0.0, 1e12))[-1]
+    nearest = start + torch.as_tensor(np.linalg.pinv(X.numpy(), rcond=1e-12)) @ (targets - X @ start)
+    assert (end - nearest).norm() < 1e-9 * start.norm()
 
 
 def test_two_layers_lose_their_imbalance_at_the_rate_of_decay_alone():
