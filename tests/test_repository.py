@@ -25,17 +25,21 @@ IMPORTS = {
     "jacobians": {"linalg"},
     "levelset": {"linalg", "jacobians"},
     "flow": set(),
+    "direction": {"levelset", "linalg"},
     "toys": set(),
     "tasks": set(),
     "network": {"linalg"},
-    "training": {"network", "checkpoint"},
+    "progress": set(),
     "checkpoint": set(),
-    "isolated": {"linalg", "network", "checkpoint"},  # network: the activations
+    "integrators": set(),
+    "simulation": {"checkpoint", "progress"},
+    "training": {"network", "checkpoint", "progress"},
+    "isolated": {"linalg", "network", "simulation", "integrators", "checkpoint"},  # network: the activations
+    "sweep": {"isolated", "tasks"},
     "fourier": set(),
     "claims": set(),
     "figures": set(),
     "explore": {"figures"},
-    "sweep": set(),
 }
 
 

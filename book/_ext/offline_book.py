@@ -1,6 +1,8 @@
 """Sphinx extension: pages that ask no other host for anything, and a few things the theme leaves undone."""
 
 import importlib.util
+import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +18,10 @@ MATHJAX_PARTS = [
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
 ]
+
+NUMBERED_FIGURE = re.compile(r'<span class="caption-number">Fig\. [\d.]+ ?</span>')
+NUMBERED_THEOREM = re.compile(r'(<span class="caption-number">[A-Z][a-z]+)(?<!Exercise) [\d.]+ ?(</span>)')
+NUMBERED_EXERCISE = re.compile(r'(<span class="caption-number">Exercise )[\d.]+( ?</span>)')
 
 
 def mathjax_folder():
@@ -57,6 +63,14 @@ def mark_claims(app, doctree):
             node["classes"] += ["claim"] if text.startswith("✓") else ["claim", "claim-fails"]
 
 
+def number_within_the_page(app, page, template, context, doctree):
+    """Exercises count from 1 on every page; figures and theorems go without numbers, the paper's would be mistaken."""
+    count = itertools.count(1)
+    body = re.sub(NUMBERED_FIGURE, "", context.get("body") or "")
+    body = re.sub(NUMBERED_THEOREM, r"\1\2", body)
+    context["body"] = re.sub(NUMBERED_EXERCISE, lambda match: f"{match[1]}{next(count)}{match[2]}", body)
+
+
 def drop_remote_assets(app, page, template, context, doctree):
     """Leave out Thebe, which is not used here and names an address on another host."""
     for kind in ("script_files", "css_files"):
@@ -83,6 +97,7 @@ def setup(app):
     app.connect("config-inited", settle_options)
     app.connect("doctree-read", keep_tags)
     app.connect("doctree-read", mark_claims)
+    app.connect("html-page-context", number_within_the_page)
     app.connect("html-page-context", drop_remote_assets, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
