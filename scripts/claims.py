@@ -10,7 +10,7 @@ import sys
 import chapters
 
 PAGE = "claims.md"
-HEADER = ["Claim", "Where", "Chapter", "Condition", "Measured", "Verdict"]
+HEADER = ["Claim", "Where", "Condition", "Measured", "Verdict"]
 INTRODUCTION = """# Every claim, measured
 
 This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a
@@ -42,16 +42,20 @@ def text(value):
     return str(value).replace("|", "\\|").replace("$", "\\$").replace("*", "\\*").replace("_", "\\_").replace("\n", " ")
 
 
-def row(claim, page, title):
-    shown = {"True": "yes", "False": "no"}.get(str(claim["shown"]), claim["shown"])
+def row(claim, *more):
+    """One line of a table; `more` goes behind the statement."""
     verdict = "✓ holds" if claim["reproduces"] else "✗ does not hold"
-    link = f"[{text(title)}]({page}.ipynb)"
-    cells = [text(claim["statement"]), text(claim["source"]), link, text(claim["condition"]), text(shown), verdict]
-    return "| " + " | ".join(cells) + " |"
+    measured = [text(claim["source"]), text(claim["condition"]), text(claim["shown"]), verdict]
+    return "| " + " | ".join([text(claim["statement"]), *more, *measured]) + " |"
 
 
-def table(rows):
-    return "\n".join(["| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER), *rows])
+def table(rows, *more):
+    header = [HEADER[0], *more, *HEADER[1:]]
+    return "\n".join(["| " + " | ".join(header) + " |", "|" + " --- |" * len(header), *rows]) + "\n"
+
+
+def link(page, title):
+    return f"[{text(title)}]({page}.ipynb)"
 
 
 def page_text(collected):
@@ -62,7 +66,8 @@ def page_text(collected):
     counts = f"**{len(everything)}** claims in **{len(collected)}** chapters: **{holding}** hold, "
     sections = [INTRODUCTION, counts + f"**{len(failing)}** do not.\n", "## What does not hold\n"]
     if failing:
-        sections.append("The chapter explains each of these.\n\n" + table(row(*entry) for entry in failing) + "\n")
+        rows = [row(claim, link(page, title)) for claim, page, title in failing]
+        sections.append("The chapter explains each of these.\n\n" + table(rows, "Chapter"))
     else:
         sections.append("Nothing so far.\n")
     latest = None
@@ -70,7 +75,7 @@ def page_text(collected):
         if part != latest:
             sections.append(f"## {part}\n")
             latest = part
-        sections.append(f"### {title}\n\n" + table(row(claim, page, title) for claim in claims) + "\n")
+        sections.append(f"### {link(page, title)}\n\n" + table(map(row, claims)))
     return "\n".join(sections)
 
 
