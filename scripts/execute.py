@@ -39,6 +39,7 @@ class Failed(Exception):
 def prepare_environment(folder):
     """One thread, this checkout's package, this environment's kernel, and no start-up files of the person's own."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is for a person and must not be stored
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(chapters.ROOT), os.environ.get("PYTHONPATH")]))
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
