@@ -69,7 +69,8 @@ def _frame(draw, value, columns, height):
 def _page(name, label, frames, texts, alts, start):
     """The slider as HTML with its own script; no address outside the page."""
     data = json.dumps({"frames": frames, "texts": texts, "alts": alts}).replace("</", "<\\/")
-    identifier, caption = html.escape(name, quote=True), html.escape(label)
+    # Prefixed, because a page's sections have ids too, and a chapter may name its scrubber like its title.
+    identifier, caption = html.escape(f"scrubber-{name}", quote=True), html.escape(label)
     return f"""<figure class="scrubber" id="{identifier}">
 <img src="{frames[start]}" alt="{html.escape(alts[start], quote=True)}" style="max-width:100%;height:auto">
 <div class="scrubber-controls">
@@ -79,7 +80,7 @@ def _page(name, label, frames, texts, alts, start):
 </div>
 <script>
 (function () {{
-  const root = document.getElementById({json.dumps(name)}), data = {data};
+  const root = document.getElementById({json.dumps(f"scrubber-{name}")}), data = {data};
   const range = root.querySelector("input"), image = root.querySelector("img"), output = root.querySelector("output");
   function show() {{
     const i = Number(range.value);

@@ -50,6 +50,12 @@ def test_text_cannot_break_out_of_the_page():
     assert page.data.count("</script>") == 1
 
 
+def test_the_script_finds_its_own_figure_beside_a_section_of_the_same_name():
+    page = explore.scrub(draw_bar, [1], name="circles", label="height", alt="One bar").data
+    assert '<figure class="scrubber" id="scrubber-circles">' in page
+    assert 'getElementById("scrubber-circles")' in page
+
+
 def test_a_scrubber_asks_nobody():
     page = explore.scrub(draw_bar, [1], name="bar", label="height", alt="One bar")
     assert "http" not in page.data
