@@ -9,6 +9,9 @@ CELL_TIMEOUT := 300
 # One thread a process: results do not depend on the machine, and two workers do not fight over two cores.
 OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
+
+# A progress bar is for a person: on a slow machine it would show up in the outputs that are compared.
+notebooks: export TQDM_DISABLE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .PHONY: help book test lint unit notebooks pages lab execute bench clean

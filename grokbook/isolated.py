@@ -136,9 +136,9 @@ def lower_gram(H):
     """The lower triangle of HHᵀ; above it, blocks stay unset. H: (..., n, d) -> (..., n, n).
 
     A Cholesky factor reads no more than this, and leaving out what it does not read saves a third of the largest
-    product. On a GPU one full product is faster.
+    product. On a GPU one full product is faster, and autograd needs one.
     """
-    if H.is_cuda or H.ndim > 2:
+    if H.is_cuda or H.ndim > 2 or H.requires_grad:  # autograd cannot see what is written in place
         return H @ H.mT
     n = len(H)
     gram = H.new_empty(n, n)

@@ -47,6 +47,16 @@ def dense_cost(E, task, sigma, decay):
 
 @pytest.mark.parametrize("activation", SIGMA)
 @pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_a_reader_may_differentiate_the_cost_by_autograd(activation, decay):
+    task, E = case(width=40)
+    E.requires_grad_()
+    (gradient,) = torch.autograd.grad(cost(E, task, activation, decay), E)
+    found = velocity(E.detach(), task, activation, decay)
+    torch.testing.assert_close(gradient, -2 * found, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("activation", SIGMA)
+@pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_velocity_is_half_the_negative_gradient_of_the_cost(activation, decay):
     task, E = case(width=40)
     E.requires_grad_()
