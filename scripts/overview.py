@@ -50,7 +50,8 @@ def orthogonality(ax):
         ax.annotate("", at + pull, at, arrowprops=dict(arrowstyle="->", color=figures.COLORS[1], linewidth=2))
         ax.plot(*at, "o", color=figures.COLORS[6])
     ax.plot([foot[0], foot[0] + 0.7 * normal[0]], [foot[1], foot[1] + 0.7 * normal[1]], color="#999999", linewidth=0.8)
-    ax.set(xlim=(-0.1, 1.3), ylim=(-0.1, 1.3), xticks=[], yticks=[], aspect="equal", title="2  The loss only holds it there")
+    ax.set(xlim=(-0.1, 1.3), ylim=(-0.1, 1.3), xticks=[], yticks=[], aspect="equal")
+    ax.set_title("2  The loss only holds it there")
 
 
 def isolated(ax, run):
