@@ -2,12 +2,11 @@
 
     python benchmarks/eq20.py [--p 37] [--width 512] [--rounds 40] [--threads 2]
 
-All are measured in turns in one process. The limit is the arithmetic that no method on dense matrices avoids, at the
-rate that a large matrix product reaches in the same run.
+All are measured in turns in one process, each after itself, as in a simulation. The limit is the arithmetic that no
+method on dense matrices avoids, at the rate that a large matrix product reaches in the same run.
 """
 
 import argparse
-import time
 
 import torch
 from timing import medians
@@ -48,15 +47,11 @@ def unavoidable(n, d, p):
     return n**2 * d + n**3 / 3 + 2 * n**2 * p + 2 * n * d * p + 2 * n * d * p
 
 
-def product_rate(dtype, size=1024, rounds=12):
-    """The best rate of a square matrix product, in floating-point operations a second."""
+def product_rate(dtype, rounds, size=1024):
+    """The median rate of a square matrix product, in floating-point operations a second."""
     matrix = torch.randn(size, size, dtype=dtype)
-    best = float("inf")
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - begun)
-    return 2 * size**3 / best
+    seconds = medians({"product": lambda: matrix @ matrix}, rounds, settle=True)
+    return 2 * size**3 / seconds["product"]
 
 
 def measure(dtype, p, width, rounds):
@@ -65,9 +60,9 @@ def measure(dtype, p, width, rounds):
     task = modular_addition(p, 0.7, generator)
     E = initial_embedding(p, width, generator, dtype=dtype)
     calls = candidates(task, E)
-    rate = product_rate(dtype)
+    rate = product_rate(dtype, rounds)
     limit = unavoidable(len(task.labels_train), width, p) / rate
-    seconds = medians(calls, rounds)
+    seconds = medians(calls, rounds, settle=True)
     ours = seconds["velocity (this book)"]
     exact = velocity(E.double(), task)
     for name, call in calls.items():

@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 
 
-def medians(calls, rounds=3):
+def medians(calls, rounds=3, settle=False):
     """Median seconds of each call, measured in turns so that a busy machine slows all alike. {name: f} -> {name: s}.
 
-    Call each once before: a first call also pays for threads and caches.
+    Call each once before: a first call also pays for threads and caches. settle: make each timed call follow an untimed
+    one of its own, as in a loop, so that it does not pay for the caches and the heap that another left behind.
     """
     seconds = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
+            if settle:
+                call()
             begun = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - begun)
