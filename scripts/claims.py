@@ -5,18 +5,21 @@
 """
 
 import argparse
+import re
 import sys
 
 import chapters
+from grokbook.claims import MEASURED, in_a_terminal
 
 PAGE = "claims.md"
-HEADER = ["Claim", "Where", "Condition", "Measured", "Verdict"]
+HEADER = ["", "Statement", "Measured", "Asked", "Who says it"]
 INTRODUCTION = """# Every claim, measured
 
-This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a
-chapter: the statement, where the paper makes it ("this book" where the statement is ours), the condition that was
-tested and the number that was measured. A chapter stops running when a verdict changes, so no claim can cease to
-hold, or begin to, without notice.
+This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a chapter:
+what is stated, the number that was measured, the condition that it was asked to meet, and where the paper makes the
+statement ("this book" where it is ours). The statement leads to its line in the chapter, and that line leads back here.
+A chapter stops running when a verdict changes, so no claim can cease to hold, or begin to, without notice. Processors
+round differently, and a measured number may differ from yours in its last digits; the verdicts may not.
 """
 
 
@@ -24,6 +27,12 @@ def stored_claims(notebook):
     """The records that `grokbook.claims.claim` left in the outputs' metadata, in order."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     return [output.metadata["grokbook"] for output in outputs if "grokbook" in output.get("metadata", {})]
+
+
+def is_measured(output):
+    """Whether an output is the line of a claim or of a note, whose number the tests do not compare."""
+    text = output.get("data", {}).get("text/markdown", "")
+    return MEASURED in ("".join(text) if isinstance(text, list) else text)
 
 
 def collect(root):
@@ -37,36 +46,46 @@ def collect(root):
     return found
 
 
-def text(value):
-    """Text that is safe inside a Markdown table."""
-    return str(value).replace("|", "\\|").replace("$", "\\$").replace("*", "\\*").replace("_", "\\_").replace("\n", " ")
+def anchor(claim):
+    """The name that links to a claim use: the first words of its statement. No two claims of a chapter share it."""
+    words = re.findall(r"[a-z0-9]+", in_a_terminal(claim["statement"]).replace("λ", "lambda").lower())
+    return "claim-" + "-".join(words)[:60].strip("-")
 
 
-def row(claim, *more):
-    """One line of a table; `more` goes behind the statement."""
-    verdict = "✓ holds" if claim["reproduces"] else "✗ does not hold"
-    measured = [text(claim["source"]), text(claim["condition"]), text(claim["shown"]), verdict]
-    return "| " + " | ".join([text(claim["statement"]), *more, *measured]) + " |"
+def statement(claim):
+    """A statement inside a Markdown table, where a bar would end the cell."""
+    return claim["statement"].replace("|", "\\|")
+
+
+def row(page, claim, title=None, mark=True):
+    """One line of a table. `mark` makes it the place that the chapter's line leads to; `title` names the chapter."""
+    place = f'<a id="{page}-{anchor(claim)}"></a>' if mark else ""
+    chapter = [f"[{title}]({page}.ipynb)"] if title else []
+    verdict = "✓" if claim["reproduces"] else "✗"
+    measured = "no number" if isinstance(claim["measured"], bool) else claim["shown"]
+    asked = "" if isinstance(claim["measured"], bool) else claim["condition"]
+    cells = [place + verdict, f"[{statement(claim)}]({page}.ipynb#{anchor(claim)})", measured, asked, claim["source"]]
+    return "| " + " | ".join(cells + chapter) + " |"
 
 
 def table(rows, *more):
-    header = [HEADER[0], *more, *HEADER[1:]]
+    header = [*HEADER, *more]
     return "\n".join(["| " + " | ".join(header) + " |", "|" + " --- |" * len(header), *rows]) + "\n"
-
-
-def link(page, title):
-    return f"[{text(title)}]({page}.ipynb)"
 
 
 def page_text(collected):
     """The whole page: the count, what fails to reproduce, then part by part and chapter by chapter."""
-    everything = [(claim, page, title) for _, page, title, claims in collected for claim in claims]
-    failing = [entry for entry in everything if not entry[0]["reproduces"]]
-    holding = len(everything) - len(failing)
-    counts = f"**{len(everything)}** claims in **{len(collected)}** chapters: **{holding}** hold, "
-    sections = [INTRODUCTION, counts + f"**{len(failing)}** do not.\n", "## What does not hold\n"]
+    everything = [(page, claim, title) for _, page, title, claims in collected for claim in claims]
+    failing = [entry for entry in everything if not entry[1]["reproduces"]]
+    wordless = sum(isinstance(claim["measured"], bool) for _, claim, _ in everything)
+    sections = [
+        INTRODUCTION,
+        f"**{len(everything)}** claims in **{len(collected)}** chapters: **{len(everything) - len(failing)}** hold, "
+        f"**{len(failing)}** do not. **{wordless}** state something without a number.\n",
+        "## What does not hold\n",
+    ]
     if failing:
-        rows = [row(claim, link(page, title)) for claim, page, title in failing]
+        rows = [row(*entry, mark=False) for entry in failing]
         sections.append("The chapter explains each of these.\n\n" + table(rows, "Chapter"))
     else:
         sections.append("Nothing so far.\n")
@@ -75,7 +94,8 @@ def page_text(collected):
         if part != latest:
             sections.append(f"## {part}\n")
             latest = part
-        sections.append(f"### {link(page, title)}\n\n" + table(map(row, claims)))
+        rows = [row(page, claim) for claim in claims]
+        sections.append(f"### [{title}]({page}.ipynb)\n\n" + table(rows))
     return "\n".join(sections)
 
 

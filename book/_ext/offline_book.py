@@ -4,9 +4,14 @@ import importlib.util
 import itertools
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from docutils import nodes
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
+import chapters
+import claims
 
 # What pages use of MathJax 3: one script with every TeX package, its fonts, and what its accessibility menu loads.
 MATHJAX = "sphinx-mathjax-offline"
@@ -56,11 +61,33 @@ def keep_tags(app, doctree):
 
 
 def mark_claims(app, doctree):
-    """Give the printed line of a claim its own style."""
-    for node in doctree.findall(nodes.literal_block):
-        text = node.astext()
-        if "output" in node["classes"] and text.startswith(("✓ ", "✗ ")):
-            node["classes"] += ["claim"] if text.startswith("✓") else ["claim", "claim-fails"]
+    """Give the line of a claim its style, a name that links can use, and a link to its row in the table of claims."""
+    page = app.env.docname
+    path = Path(app.env.doc2path(page))
+    records = iter(claims.stored_claims(chapters.read(path)) if path.suffix == ".ipynb" else [])
+    for line in doctree.findall(is_measured_line):
+        line["classes"] += ["claim"]
+        if line.astext().startswith("·"):
+            line["classes"] += ["claim-note"]
+            continue
+        record = next(records)
+        name = claims.anchor(record)
+        line["ids"] += [name]
+        line["classes"] += [] if record["reproduces"] else ["claim-fails"]
+        app.env.metadata[page].setdefault("myst_slugs", {})[name] = (line.line, name, record["statement"])
+        row = nodes.reference("", "↗", refuri=f"claims.html#{page}-{name}", internal=True)
+        row["reftitle"] = "Its row in the table of all claims"
+        line += [nodes.Text(" "), row]
+
+
+def is_measured_line(node):
+    """The paragraph that `grokbook.claims` displays, in the form that pages show."""
+    bundle = node.parent
+    return (
+        isinstance(node, nodes.paragraph)
+        and bundle.get("mime_type") == "text/markdown"
+        and node.astext().startswith(("✓ ", "✗ ", "· "))
+    )
 
 
 def number_within_the_page(app, page, template, context, doctree):
