@@ -31,6 +31,9 @@ MACHINE_PATHS = re.compile(r"(?<![\w/.:])(?:/(?:work|home|root|tmp|opt|mnt|Users
 ADDRESS_IN_MEMORY = re.compile(r"\bat 0x[0-9a-f]{6,}")
 REMOTE_SOURCE = re.compile(r"""(?:\bsrc|<link[^>]*\bhref)\s*=\s*["']?(?:https?:)?//""", re.IGNORECASE)
 
+# Calls whose value is visibly a number.
+COUNTS = {"len", "rank", "int", "float", "abs", "item", "sum", "max", "min"}
+
 RULES = []
 
 
@@ -205,9 +208,12 @@ def claims_are_made(notebook, path):
     if not stored:
         yield "no claim is made"
     for claim in stored:
-        missing = {"statement", "source", "measured", "shown", "condition", "reproduces"} - set(claim)
+        missing = {"statement", "source", "measured", "unit", "shown", "condition", "reproduces"} - set(claim)
         if missing:
             yield f"the claim {claim.get('statement')!r} lacks {sorted(missing)}"
+    names = [claims.anchor(claim) for claim in stored if "statement" in claim]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"two claims begin alike, so that no link can tell them apart: {name}"
     made = sum(
         isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim"
         for cell in chapters.code_cells(notebook)
@@ -215,6 +221,64 @@ def claims_are_made(notebook, path):
     )
     if made > len(stored):
         yield f"{made} calls of claim left only {len(stored)} records in the outputs"
+
+
+@rule
+def claims_record_their_numbers(notebook, path):
+    """A comparison inside `claim` hides the numbers that it compared; a bound is what was asked and never measured."""
+    assigned = {}
+    for index, cell in cells_of(notebook, "code"):
+        for node in ast.walk(chapters.syntax_tree(cell.source)):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                assigned[node.targets[0].id] = node.value
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim"):
+                continue
+            statement = ast.unparse(node.args[0])[:60] if node.args else "?"
+            measured = node.args[1] if len(node.args) > 1 else node
+            if isinstance(measured, ast.Name):
+                measured = assigned.get(measured.id, measured)
+            if compares_numbers(measured):
+                yield f"cell {index} passes a comparison to the claim {statement}: give the number, and its bound"
+            if node.args and not isinstance(node.args[0], ast.Constant):
+                yield f"cell {index} computes the statement {statement}, which may then depend on the processor"
+
+
+def compares_numbers(node):
+    """Whether an expression visibly compares numbers: an order, an equality with a number, or a closeness."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in {"allclose", "isclose", "isfinite"}:
+            return True
+        if isinstance(part, ast.Compare):
+            if any(isinstance(operator, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for operator in part.ops):
+                return True
+            if any(isinstance(operator, ast.Eq | ast.NotEq) for operator in part.ops):
+                return any(is_number(side) for side in [part.left, *part.comparators])
+    return False
+
+
+def is_number(node):
+    """Whether an expression is visibly a number."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float)
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func).split(".")[-1] in COUNTS
+    return isinstance(node, ast.BinOp)
+
+
+@rule
+def printed_numbers_are_whole(notebook, path):
+    """What a cell prints is compared on every processor; a measured number belongs into a claim or a note."""
+    for index, cell in cells_of(notebook, "code"):
+        if "nbval-ignore-output" in chapters.tags(cell):
+            continue
+        for output in outputs_of(cell):
+            if claims.is_measured(output):
+                continue
+            for kind, shown in texts_of(output).items():
+                shown = re.sub(r"<Figure size [^>]*>", "", shown)
+                if found := re.search(r"\d\.\d|\d[eE][-+]?\d|\b(?:nan|inf)\b", shown):
+                    around = shown[max(found.start() - 20, 0) : found.end() + 10]
+                    yield f"cell {index} prints {around!r} in {kind}: use a claim, or a note, or a whole number"
 
 
 @rule

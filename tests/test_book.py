@@ -52,21 +52,34 @@ def test_page_reads_well_everywhere(path):
     assert re.match(r"# \S", notebook.cells[0].source)
 
 
+def record(statement, **options):
+    base = {"statement": statement, "source": "Eq. 1", "measured": 1.0, "unit": "", "shown": "1.0", "condition": "> 0"}
+    return {**base, "reproduces": True, **options}
+
+
 def test_claims_page_lists_failures_first_and_counts():
-    holds = {"statement": "a | b", "source": "Eq. 1", "measured": 1.0, "shown": "1.0", "condition": "> 0"}
-    fails = {**holds, "statement": "c", "reproduces": False}
-    text = claims.page_text([("Part", "page", "Title", [{**holds, "reproduces": True}, fails])])
-    assert "**2** claims in **1** chapters: **1** hold, **1** do not." in text
-    assert text.index("✗ does not hold") < text.index("✓ holds")
-    assert "a \\| b" in text
-    assert "[Title](page.ipynb)" in text
+    found = [record("a | b"), record("c fails", reproduces=False), record("no number", measured=True, shown="yes")]
+    text = claims.page_text([("Part", "page", "Title", found)])
+    assert "**3** claims in **1** chapters: **2** hold, **1** do not. **1** state something without a number." in text
+    failing = "| ✗ | [c fails](page.ipynb#claim-c-fails) | 1.0 | > 0 | Eq. 1 | [Title](page.ipynb) |"
+    assert text.index(failing) < text.index("✓")
+    assert '| <a id="page-claim-a-b"></a>✓ | [a \\| b](page.ipynb#claim-a-b) | 1.0 | > 0 | Eq. 1 |' in text
+    assert "| no number |  | Eq. 1 |" in text
+
+
+def test_anchor_of_a_claim_is_made_of_its_first_words():
+    falling = record(r"$\lVert\theta\rVert$ falls like $\lambda^2$, *always*")
+    assert claims.anchor(falling) == "claim-falls-like-lambda-always"
+    assert len(claims.anchor(record("word " * 50))) <= 66
 
 
 # --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
 
 SOLUTION = "<details><summary>Solution</summary>\n\nSo.\n\n</details>"
 EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\nWhy?\n:::\n\n{SOLUTION}" for n in "abc")
-CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "shown": "1", "condition": "> 0", "reproduces": True}
+CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "unit": "", "shown": "1", "condition": "> 0"}
+CLAIM["reproduces"] = True
+LINE = {"text/plain": "✓ s · measured\xa01.5", "text/markdown": "✓ s · measured\xa01.5"}
 SCRUBBER = (
     '<figure class="scrubber" id="s"><img src="data:image/png;base64,AA" alt="A line that rises">'
     '<label for="s-range">slope</label><input id="s-range" type="range"></figure>'
@@ -88,7 +101,7 @@ def sound():
     cells = [
         new_markdown_cell("# A title\n\n> **The question.** Why?\n\nRead [the claims](claims.md)."),
         code(1, set_repository.setup_source(set_repository.configured()), tags=["setup"]),
-        code(2, "claim('s', 1.0, above=0, source='Eq. 1')", display({"text/plain": "✓ s"}, grokbook=CLAIM)),
+        code(2, "claim('s', 1.0, above=0, source='Eq. 1')", display(LINE, grokbook=CLAIM)),
         code(3, "plt.show()", display({"image/png": "AA", "text/plain": "<Figure size 1x1 with 1 Axes>"}), **figure),
         code(4, "scrub(draw)", display({"text/html": SCRUBBER}), tags=["nbval-ignore-output"]),
         code(5, "live(draw)", tags=["live", "nbval-ignore-output", "hide-cell"]),
@@ -173,6 +186,24 @@ BREACHES = {
     "claims_are_made": [
         lambda notebook: notebook.cells[2].update(outputs=[]),
         lambda notebook: notebook.cells[2].outputs[0].metadata.grokbook.pop("source"),
+        add_output(2, display(LINE, grokbook=CLAIM)),
+    ],
+    "claims_record_their_numbers": [
+        set_source(2, f"{before}claim({statement}, {measured}, above=0, source='Eq. 1')")
+        for before, statement, measured in [
+            ("", "'s'", "bool(error < 1e-10)"),
+            ("", "'s'", "torch.allclose(a, b)"),
+            ("", "'s'", "len(x) == k"),
+            ("", "'s'", "n == k * m"),
+            ("", "'s'", "all(a <= b for a, b in pairs)"),
+            ("same = bool(error < 1e-10)\n", "'s'", "same"),
+            ("", "f'{p} of them'", "1.0"),
+        ]
+    ],
+    "printed_numbers_are_whole": [
+        add_output(3, new_output("stream", name="stdout", text="error 0.5")),
+        add_output(3, new_output("execute_result", data={"text/plain": "tensor(1e-3)"}, execution_count=3)),
+        add_output(2, display({"text/html": "<b>nan</b>"})),
     ],
     "one_question_opens": [
         set_source(0, "Just text"),
@@ -220,6 +251,13 @@ def test_rule_notices_its_breach(name, number):
         stamped(notebook)
     found = rules.broken(notebook, chapters.BOOK / "sound.ipynb")
     assert any(breach.startswith(f"{name}: ") for breach in found), found
+
+
+@pytest.mark.parametrize("measured", ["error", "rank(J)", "found == names", "raised", "a in b", "torch.equal(a, b)"])
+def test_a_number_or_a_true_statement_is_no_hidden_comparison(measured):
+    notebook = sound()
+    set_source(2, f"claim('s', {measured}, above=0, source='Eq. 1')")(notebook)
+    assert rules.broken(stamped(notebook), chapters.BOOK / "sound.ipynb") == []
 
 
 def test_large_file_is_noticed(tmp_path):
