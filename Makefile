@@ -1,12 +1,11 @@
-# make book | test | lab | execute | bench | clean. Each makes its own environment in .venv first; see README.md.
+# make book | test | lab | execute | drift | bench | clean. Each makes its own environment in .venv first; see README.md.
 # Paths are relative, so a folder with a space in its name works; from elsewhere, `make -C FOLDER book`.
 
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
-CELL_TIMEOUT := 300
 
-# One thread a process: results do not depend on the machine, and two workers do not fight over two cores.
+# One thread a process: two workers do not fight over two cores.
 OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
 
@@ -14,7 +13,7 @@ export OMP_NUM_THREADS
 notebooks: export TQDM_DISABLE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: help book test lint unit notebooks pages lab execute bench clean
+.PHONY: help book test lint unit notebooks pages lab execute drift bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +21,7 @@ help:
 	@echo "make test      check style, code, every notebook, the pages, and the pages in a browser"
 	@echo "make lab       open the chapters in JupyterLab"
 	@echo "make execute   run the notebooks whose outputs are out of step, and rebuild the table of claims"
+	@echo "make drift     run the notebooks as other processors would round, and name the cells that differ"
 	@echo "make bench     measure what the computations cost"
 	@echo "make clean     remove all that was built, the environment included"
 
@@ -43,9 +43,9 @@ lint: $(READY)
 unit: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests --ignore tests/test_build.py --ignore tests/test_browser.py
 
-# Each notebook alone in a fresh kernel; what it prints must be what is stored.
+# Each notebook alone in a fresh kernel; what it prints must be what is stored, but for measured values (tests/nbval.cfg).
 notebooks: $(READY)
-	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) book
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --nbval book
 
 pages: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 -rs tests/test_build.py tests/test_browser.py
@@ -57,6 +57,9 @@ lab: $(READY)
 execute: $(READY)
 	$(RUN) scripts/execute.py
 	$(RUN) scripts/api.py
+
+drift: $(READY)
+	$(RUN) scripts/drift.py
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done

@@ -9,6 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import chapters
+import drift
 import execute
 import set_repository
 
@@ -148,7 +149,7 @@ def test_write_replaces_the_file_in_one_move(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["a.md"]
 
 
-@pytest.mark.parametrize("script", ["execute", "claims", "api", "set_repository", "rules", "build"])
+@pytest.mark.parametrize("script", ["execute", "claims", "api", "set_repository", "rules", "build", "drift"])
 def test_script_explains_itself(script):
     command = [sys.executable, str(chapters.ROOT / "scripts" / f"{script}.py"), "--help"]
     assert "usage" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -158,6 +159,30 @@ def test_unknown_notebook_is_refused():
     command = [sys.executable, str(chapters.ROOT / "scripts" / "execute.py"), "book/nowhere.ipynb"]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 2 and "nowhere.ipynb" in process.stderr
+
+
+# --- drift ---
+
+ROUNDS = "import os\nfrom grokbook.claims import claim\nvalue = 1.0 + int(os.environ['OMP_NUM_THREADS'])\n"
+
+
+@pytest.mark.usefixtures("kernel_environment")
+def test_drift_names_a_verdict_that_depends_on_the_machine_and_lets_a_value_pass(tmp_path):
+    value, verdict = ROUNDS + "claim('v', value, above=0, source='s')", ROUNDS + "print(value > 2.5)"
+    path = stored(tmp_path / "a.ipynb", value, verdict)
+    execute.execute(path, report=quiet)
+    assert drift.run("as it is", [path])[:2] == (2, [])
+    cells, failed, _ = drift.run("two threads", [path])
+    assert cells == 2
+    assert [name.split(" ", 1)[1] for name, _ in failed] == ["Cell 1"]
+    assert "False" in failed[0][1]
+
+
+def test_a_way_sets_its_choices_and_no_others(monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx512")
+    assert "ATEN_CPU_CAPABILITY" not in drift.environment("as it is")
+    assert drift.environment("oldest")["ATEN_CPU_CAPABILITY"] == "default"
+    assert drift.environment("two threads")["OMP_NUM_THREADS"] == "2"
 
 
 # --- the repository's address ---
