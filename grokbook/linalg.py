@@ -2,6 +2,9 @@
 
 import torch
 
+# Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry of HHᵀ, and the
+# paper's runs one of 8e-4; a tolerance that grew with n would stop float32 at widths just above n.
+NOISE_PIVOT = 8
 # A row belongs to a dependency when at least this share of its unit vector lies in the null space of the Gram matrix.
 SHARE_IN_DEPENDENCY = 1e-6
 
@@ -36,26 +39,38 @@ def rank(matrix, tolerance=None):
     return int(counted(torch.linalg.svdvals(matrix), tolerance).sum())
 
 
-def cholesky_or_explain(gram, name="the Gram matrix"):
-    """Lower L with L L^T = gram. (n, n) -> (n, n). Raises SingularGramError that names the rows to blame.
+def factorised(gram):
+    """Lower L with L Lᵀ = gram, and where gram is singular: no factor, or a smallest pivot that is rounding noise.
 
-    A factor whose smallest pivot is rounding noise beside the largest diagonal entry counts as a failure as well.
+    (..., n, n) -> (..., n, n), (...) bool. Only the lower triangle is read. A NaN counts as singular.
     """
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if gram.shape[-1] == 0:
+        return factor, failed > 0
+    largest = gram.diagonal(dim1=-2, dim2=-1).amax(-1)
+    pivot = factor.diagonal(dim1=-2, dim2=-1).amin(-1).square()
+    return factor, (failed > 0) | ~(pivot > NOISE_PIVOT * torch.finfo(gram.dtype).eps * largest)
+
+
+def orthonormal_rows(matrix):
+    """An orthonormal basis of the row space. (r, c) -> (rank, c)."""
+    _, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    return right[counted(values, rank_tolerance(matrix))]
+
+
+def cholesky_or_explain(gram, name="the Gram matrix"):
+    """Lower L with L L^T = gram. (n, n) -> (n, n). Raises SingularGramError that names the rows to blame."""
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
         raise ValueError(f"{name} must be square, and has shape {tuple(gram.shape)}; pass H @ H.T, not H")
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    if gram.shape[0] == 0:
-        return factor
-    smallest_pivot = factor.diagonal().min() ** 2
-    # A NaN makes the comparison false, and so ends in the explanation too.
-    if failed == 0 and smallest_pivot > rank_tolerance(gram) * gram.diagonal().max():
-        return factor
-    raise explain_singular(gram, name)
+    factor, singular = factorised(gram)
+    if singular:
+        raise explain_singular(gram, name)
+    return factor
 
 
 def explain_singular(gram, name="the Gram matrix"):
     """The error that says why gram (n, n) has no Cholesky factor: rank, relative tolerance and the rows involved."""
-    tolerance = rank_tolerance(gram)
+    tolerance = max(rank_tolerance(gram), NOISE_PIVOT * torch.finfo(gram.dtype).eps)
     size = gram.shape[0]
     finite = torch.isfinite(gram)
     if not finite.all():

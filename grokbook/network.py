@@ -1,121 +1,183 @@
-"""The two-layer network F(θ) = σ(X E) W on fixed inputs, as a function of one flat parameter vector."""
+"""Networks without biases as functions of one flat parameter vector, and the feature maps before their readout."""
 
+import itertools
 import math
 
 import torch
 
-from grokbook import linalg
-
-SOFTPLUS_SHARPNESS = 5.0
-LEAK = 0.1
+from grokbook import checks, linalg
+from grokbook.activations import ACTIVATIONS, activation_of
 
 
-def _gelu_prime(z):
-    normal = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-    return 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * normal
+class FeatureMap:
+    """H = h(θ), the last hidden layer before a linear readout. `ndim` dimensions of θ are one point, the rest are runs."""
+
+    ndim = 1
+
+    def hidden(self, theta):
+        """H: (..., n, d_hidden)."""
+        raise NotImplementedError
+
+    def linearised(self, theta):
+        """H and the function (G, onto) -> onto + J_HᵀG, which may write over both. By autograd unless overridden."""
+        H, pull = torch.func.vjp(self.hidden, theta)
+        return H, lambda G, onto: onto.add_(pull(G)[0])
 
 
-# name -> (σ, σ'). At a kink the derivative is 0, as in PyTorch's ReLU.
-ACTIVATIONS = {
-    "relu": (torch.relu, lambda z: (z > 0).to(z.dtype)),
-    "leaky_relu": (lambda z: torch.where(z > 0, z, LEAK * z), lambda z: torch.where(z > 0, torch.ones_like(z), LEAK)),
-    "gelu": (torch.nn.functional.gelu, _gelu_prime),
-    "softplus": (
-        # Beyond its threshold PyTorch's softplus is the identity: a jump, which at 40 is below rounding.
-        lambda z: torch.nn.functional.softplus(z, beta=SOFTPLUS_SHARPNESS, threshold=40),
-        lambda z: torch.sigmoid(SOFTPLUS_SHARPNESS * z),
-    ),
-    "square": (torch.square, lambda z: 2 * z),
-    "tanh": (torch.tanh, lambda z: 1 - torch.tanh(z) ** 2),
-    "identity": (lambda z: z, torch.ones_like),
-}
+class OneLayer(FeatureMap):
+    """H = σ(XE) with the closed form of its pull. inputs: X as an operator of `grokbook.tasks`; E: (..., n_in, d)."""
 
-KINKED = ("leaky_relu", "relu")
+    ndim = 2
 
+    def __init__(self, inputs, activation="relu"):
+        self.inputs, self.activation = inputs, activation_of(activation)
 
-def _orthonormal_rows(matrix):
-    """An orthonormal basis of the row space. (r, c) -> (rank, c)."""
-    _, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    return right[linalg.counted(values, linalg.rank_tolerance(matrix))]
+    def hidden(self, E):
+        """σ(XE). -> (..., n, d)."""
+        return self.activation.sigma(self.inputs.times(E))
+
+    def linearised(self, E):
+        """H and (G, onto) -> onto + Xᵀ(G ⊙ σ′(XE))."""
+        Z = self.inputs.times(E)
+
+        def pull(G, onto):
+            return self.inputs.add_transposed(self.activation.pull(G, Z), onto)
+
+        return self.activation.sigma(Z), pull
 
 
-def activation_pair(name):
-    """(σ, σ') by name; raises ValueError with the known names."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}; known are {', '.join(sorted(ACTIVATIONS))}")
-    return ACTIVATIONS[name]
+class ManyLayers(FeatureMap):
+    """H = σ(… σ(XE₁) … E_l) of any depth. widths: of the hidden layers; θ: (..., d), all E one after another."""
+
+    def __init__(self, inputs, n_inputs, widths, activation="relu"):
+        self.inputs, self.activation = inputs, activation_of(activation)
+        self.shapes = _shapes([n_inputs, *widths])
+        self.size = sum(map(math.prod, self.shapes))
+
+    def hidden(self, theta):
+        """The last hidden layer. -> (..., n, widths[-1])."""
+        first, *rest = unstacked(theta, self.shapes)
+        return _through(self.activation.sigma(self.inputs.times(first)), rest, self.activation.sigma)
 
 
-class TwoLayer:
-    """f(θ, x) = σ(x E) W on the inputs X, no biases; θ holds E, then W, row by row.
+def _shapes(widths):
+    return list(itertools.pairwise(widths))
 
-    X: (n, n_in); E: (n_in, d_hidden); W: (d_hidden, outputs); θ: (d,) with d = (n_in + outputs) d_hidden.
-    F(θ): (n outputs,), sample by sample. Leading dimensions of θ are separate networks. Device and dtype follow X.
+
+def _through(H, layers, sigma):
+    for E in layers:
+        H = sigma(H @ E)
+    return H
+
+
+def unstacked(theta, shapes):
+    """Views of a flat θ as matrices. θ: (..., d) -> [(..., r, c)]. Raises ValueError for another length."""
+    sizes = [math.prod(shape) for shape in shapes]
+    if theta.shape[-1:] != (sum(sizes),):
+        raise ValueError(f"theta has shape {tuple(theta.shape)}, this network needs (..., {sum(sizes)})")
+    return [part.unflatten(-1, shape) for part, shape in zip(theta.split(sizes, -1), shapes, strict=True)]
+
+
+def uniform(shape, generator, dtype=torch.float64):
+    """PyTorch's default for Linear layers: each weight uniform within ± 1/√(fan in). -> (fan in, fan out)."""
+    draw = torch.rand(shape, generator=checks.random(generator), dtype=torch.float64)
+    return ((2 * draw - 1) / math.sqrt(shape[0])).to(dtype)
+
+
+class Deep:
+    """f(θ, x) = σ(… σ(x E₁) … E_l) W on the inputs X, no biases; θ holds all layers, row by row.
+
+    X: (n, n_in); widths: of the hidden layers; θ: (..., d). F(θ): (..., n outputs), sample by sample. Leading dimensions
+    of θ are separate networks. Device and dtype follow X. Products with J come from torch.func.
     """
 
-    def __init__(self, X, d_hidden, outputs, activation="relu"):
-        if X.ndim != 2 or d_hidden < 1 or outputs < 1:
-            raise ValueError(
-                f"X is {tuple(X.shape)}, d_hidden={d_hidden}, outputs={outputs}; X must be (n, n_in), the rest ≥ 1"
-            )
-        self.X, self.d_hidden, self.n_outputs, self.activation = X, d_hidden, outputs, activation
-        self.sigma, self.sigma_prime = activation_pair(activation)
-        self.n_inputs = X.shape[1]
-        self.size = (self.n_inputs + outputs) * d_hidden
+    def __init__(self, X, widths, outputs, activation="relu"):
+        checks.real("X", X, (None, None))
+        widths = [checks.whole(f"widths[{i}]", width, 1) for i, width in enumerate(widths)]
+        self.X, self.n_outputs, self.activation = X, checks.whole("outputs", outputs, 1), activation_of(activation)
+        self.sigma, self.sigma_prime = self.activation.sigma, self.activation.sigma_prime
+        self.shapes = _shapes([X.shape[1], *widths, self.n_outputs])
+        self.size = sum(map(math.prod, self.shapes))
 
     def split(self, theta):
-        """θ: (..., d) -> E: (..., n_in, d_hidden), W: (..., d_hidden, outputs), views of θ."""
-        if theta.shape[-1:] != (self.size,):
-            raise ValueError(f"theta has shape {tuple(theta.shape)}, this network needs (..., {self.size})")
-        cut = self.n_inputs * self.d_hidden
-        E, W = theta[..., :cut], theta[..., cut:]
-        return E.unflatten(-1, (self.n_inputs, self.d_hidden)), W.unflatten(-1, (self.d_hidden, self.n_outputs))
+        """θ: (..., d) -> the layers' matrices, views of θ."""
+        return unstacked(theta, self.shapes)
 
-    def join(self, E, W):
-        """E: (..., n_in, d_hidden), W: (..., d_hidden, outputs) -> θ: (..., d)."""
-        theta = torch.cat([E.flatten(-2), W.flatten(-2)], -1)
+    def join(self, *layers):
+        """The layers' matrices -> θ: (..., d)."""
+        theta = torch.cat([layer.flatten(-2) for layer in layers], -1)
         self.split(theta)
         return theta
 
     def initial(self, generator):
-        """PyTorch's default for Linear layers: each weight uniform within ± 1/√(fan in). -> θ: (d,)."""
-
-        def layer(fan_in, fan_out):
-            draw = torch.rand(fan_in, fan_out, generator=generator, dtype=torch.float64)
-            return ((2 * draw - 1) / math.sqrt(fan_in)).to(self.X)
-
-        return self.join(layer(self.n_inputs, self.d_hidden), layer(self.d_hidden, self.n_outputs))
+        """PyTorch's default for Linear layers. -> θ: (d,)."""
+        return self.join(*(uniform(shape, generator).to(self.X) for shape in self.shapes))
 
     def hidden(self, theta, X=None):
-        """The pre-activations XE. -> (n, d_hidden)."""
-        E, _ = self.split(theta)
-        return (self.X if X is None else X) @ E
+        """The last hidden layer. -> (..., n, width)."""
+        return _through(self.X if X is None else X, self.split(theta)[:-1], self.sigma)
 
     def outputs(self, theta, X=None):
-        """σ(XE) W, on other inputs if X is given. -> (n, outputs)."""
-        _, W = self.split(theta)
-        return self.sigma(self.hidden(theta, X)) @ W
+        """The outputs, on other inputs if X is given. -> (..., n, outputs)."""
+        return self.hidden(theta, X) @ self.split(theta)[-1]
 
     def F(self, theta):
         """All outputs stacked, Eq. 2. -> (..., n outputs)."""
         return self.outputs(theta).flatten(-2)
 
+    def linearised(self, theta):
+        """The outputs and the function U -> JᵀU. (..., d) -> (..., n, outputs), ((..., n, outputs) -> (..., d))."""
+        outputs, pull = torch.func.vjp(self.outputs, theta)
+        return outputs, lambda U: pull(U)[0]
+
     def gradient(self, theta, Y):
         """∇L(θ) = 2 Jᵀ(F − y) of the sum of squares, Eq. 1. Y: (n, outputs) -> (..., d)."""
-        return self.vjp(theta, 2 * (self.outputs(theta) - Y).flatten(-2))
+        if Y.shape != (len(self.X), self.n_outputs):
+            raise ValueError(f"Y has shape {tuple(Y.shape)}; the outputs are ({len(self.X)}, {self.n_outputs})")
+        outputs, pull = self.linearised(theta)
+        return pull(2 * (outputs - Y))
 
     def vjp(self, theta, u):
         """Jᵀu without J. u: (..., n outputs) -> (..., d)."""
-        _, W = self.split(theta)
-        Z = self.hidden(theta)
-        U = u.unflatten(-1, (-1, self.n_outputs))
-        return self.join(self.X.T @ ((U @ W.mT) * self.sigma_prime(Z)), self.sigma(Z).mT @ U)
+        return self.linearised(theta)[1](u.unflatten(-1, (-1, self.n_outputs)))
+
+    def jvp(self, theta, v):
+        """Jv without J. v: (..., d) -> (..., n outputs)."""
+        return torch.func.jvp(self.F, (theta,), (v,))[1]
+
+    def gram(self, theta):
+        """JJᵀ. θ: (d,) -> (n outputs, n outputs); J is formed."""
+        J = torch.func.jacrev(self.F)(theta)
+        return J @ J.T
+
+
+class TwoLayer(Deep):
+    """f(θ, x) = σ(x E) W: one hidden layer, with J's products and JJᵀ in closed form. θ holds E, then W."""
+
+    def __init__(self, X, d_hidden, outputs, activation="relu"):
+        super().__init__(X, [d_hidden], outputs, activation)
+        self.n_inputs, self.d_hidden = self.shapes[0]
+
+    def preactivations(self, theta, X=None):
+        """XE. -> (..., n, d_hidden)."""
+        return (self.X if X is None else X) @ self.split(theta)[0]
+
+    def linearised(self, theta):
+        """The outputs and the function U -> JᵀU, which may write over U."""
+        E, W = self.split(theta)
+        Z = self.X @ E
+        H = self.sigma(Z)
+
+        def pull(U):
+            return torch.cat([(self.X.T @ self.activation.pull(U @ W.mT, Z)).flatten(-2), (H.mT @ U).flatten(-2)], -1)
+
+        return H @ W, pull
 
     def jvp(self, theta, v):
         """Jv without J. v: (..., d) -> (..., n outputs)."""
         _, W = self.split(theta)
         dE, dW = self.split(v)
-        Z = self.hidden(theta)
+        Z = self.preactivations(theta)
         return ((self.sigma_prime(Z) * (self.X @ dE)) @ W + self.sigma(Z) @ dW).flatten(-2)
 
     def gram(self, theta):
@@ -127,7 +189,7 @@ class TwoLayer:
         if theta.ndim != 1:
             raise ValueError(f"theta has shape {tuple(theta.shape)}; a Gram matrix needs one point ({self.size},)")
         _, W = self.split(theta)
-        Z = self.hidden(theta)
+        Z = self.preactivations(theta)
         n, m = len(Z), self.n_outputs
         B = (self.sigma_prime(Z)[:, None] * W.T.contiguous()).view(n * m, self.d_hidden)
         blocks = (B @ B.T).view(n, m, n, m)
@@ -141,11 +203,11 @@ class TwoLayer:
 
         Raises ValueError for an activation without a kink and for a threshold that is not positive.
         """
-        if self.activation not in KINKED:
-            raise ValueError(f"activation={self.activation!r} has no kink to sit on; those with one: {sorted(KINKED)}")
-        if not threshold > 0:
-            raise ValueError(f"threshold={threshold} must be positive: a pre-activation is rarely 0 to the last bit")
-        return (self.hidden(theta).abs() < threshold).nonzero()
+        if not self.activation.kinked:
+            known = sorted(name for name, kind in ACTIVATIONS.items() if kind.kinked)
+            raise ValueError(f"activation={self.activation.name!r} has no kink to sit on; those with one: {known}")
+        # A pre-activation is rarely 0 to the last bit.
+        return (self.preactivations(theta).abs() < checks.positive("threshold", threshold)).nonzero()
 
     def holding_rows(self, pairs):
         """Orthonormal rows whose kernel leaves the pre-activations of `pairs` as they are. (r, 2) -> (at most r, d).
@@ -158,14 +220,12 @@ class TwoLayer:
         n = len(self.X)
         if len(pairs) and not bool(((pairs >= 0) & (pairs < pairs.new_tensor([n, self.d_hidden]))).all()):
             raise ValueError(f"pairs reach {pairs.amax(0).tolist()}; there are {n} samples and {self.d_hidden} units")
-        bases = {}
-        for unit in pairs[:, 1].unique().tolist():
-            samples = pairs[pairs[:, 1] == unit, 0]
-            bases[unit] = _orthonormal_rows(self.X[samples])
-        rows = self.X.new_zeros(sum(map(len, bases.values())), self.size)
+        units = pairs[:, 1].unique().tolist()
+        bases = [linalg.orthonormal_rows(self.X[pairs[pairs[:, 1] == unit, 0]]) for unit in units]
+        rows = self.X.new_zeros(sum(map(len, bases)), self.size)
         first_layer = rows[:, : self.n_inputs * self.d_hidden].view(len(rows), self.n_inputs, self.d_hidden)
         start = 0
-        for unit, basis in bases.items():
+        for unit, basis in zip(units, bases, strict=True):
             first_layer[start : start + len(basis), :, unit] = basis
             start += len(basis)
         return rows

@@ -1,19 +1,20 @@
-"""Ordinary training of the two-layer network: full-batch gradient descent with weight decay, and what it recorded."""
+"""Ordinary training: full-batch gradient descent, or another integrator, with weight decay, and what it recorded."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 
-from grokbook.progress import bar
+from grokbook import checkpoint, checks, flow, integrators
+from grokbook.flow import FlowError
+from grokbook.losses import loss_of
 
 
 @dataclass(frozen=True)
 class History:
     """What `train` recorded, r records of runs with the leading shape (...) of θ.
 
-    step: (r,) steps taken; train_loss, test_loss, train_accuracy, test_accuracy: (r, ...); norms: (r, 2, ...) with
-    ‖E‖² and ‖W‖²; theta: (..., d) at the end; snapshots: (r, ..., d), or (0, ..., d) unless asked for.
+    step: (r,) steps taken; train_loss, test_loss, train_accuracy, test_accuracy: (r, ...); norms: (r, layers, ...), for
+    two layers ‖E‖² and ‖W‖²; theta: (..., d) at the end; snapshots: (r, ..., d), or (0, ..., d) unless asked for.
     """
 
     step: torch.Tensor
@@ -26,12 +27,13 @@ class History:
     snapshots: torch.Tensor
 
 
-class TrainingError(ValueError):
+class TrainingError(FlowError):
     """Training that stopped being finite; `.history` is the History up to the last good record."""
 
-    def __init__(self, message, history):
-        super().__init__(message)
-        self.history = history
+    @property
+    def history(self):
+        """What was recorded."""
+        return self.result
 
 
 def train(
@@ -44,93 +46,84 @@ def train(
     theta=None,
     generator=None,
     loss="mean",
+    method="euler",
     record_every=100,
     snapshots=False,
     stop_at=None,
+    state_file=None,
+    save_every=10_000,
     progress=True,
 ):
-    """App. D: θ ← θ − step (∇L(θ) + decay θ), no momentum, all training pairs at once. -> History.
+    """App. D: θ ← θ − step (∇L(θ) + decay θ), all training samples at once. -> History.
 
-    network: a TwoLayer on task.X_train. theta: (..., d), leading dimensions are separate networks trained together;
-    or generator: one network with PyTorch's default start. loss: "mean" over all n·m entries, or "sum" as in Eq. 1.
-    decay is PyTorch's weight_decay, the λ of L + (λ/2)‖θ‖². stop_at: end at the first record where every network has
-    this test accuracy. Raises ValueError for bad input, TrainingError where the loss stops being finite.
+    network: a TwoLayer or Deep on task.X_train. theta: (..., d), leading dimensions are separate networks trained
+    together; or generator: one network with PyTorch's default start. loss: a name of `grokbook.losses.LOSSES`: "mean" of
+    squares over all n·m entries, "sum" as in Eq. 1, "cross_entropy". decay is PyTorch's weight_decay, the λ of
+    L + (λ/2)‖θ‖². method: an integrator of fixed steps; "euler" is gradient descent, "momentum" and "adam" are PyTorch's
+    SGD(momentum=0.9) and AdamW. stop_at: end at the first record where every network has this test accuracy.
+    state_file, save_every: as for `grokbook.isolated.simulate`. Raises ValueError for bad input, TrainingError where the
+    loss stops being finite.
     """
-    if not step > 0 or decay < 0 or steps < 0 or record_every < 1:
-        raise ValueError(f"step={step}, decay={decay}, steps={steps}, record_every={record_every}: out of range")
+    step, decay = checks.positive("step", step), checks.not_negative("decay", decay)
+    steps, record_every = checks.whole("steps", steps), checks.whole("record_every", record_every, 1)
+    stop_at = stop_at if stop_at is None else checks.not_negative("stop_at", stop_at, most=1)
     if (theta is None) == (generator is None):
-        raise ValueError("give exactly one of theta, the start, and generator, which draws one")
-    if len(network.X) != len(task.labels_train):
-        raise ValueError(f"the network holds {len(network.X)} inputs, the task {len(task.labels_train)} training pairs")
-    theta = network.initial(generator) if theta is None else theta.clone()
-    run = _Run(network, task, theta, loss)
-    records = {}
-    with bar(steps, show=progress) as shown:
-        for k in range(steps + 1):
-            if k % record_every == 0 or k == steps:
-                record = run.record(theta, snapshots)
-                if not bool(record["train_loss"].isfinite().all()):
-                    message = f"the training loss is not finite by step {k} with step={step}, loss={loss!r}; lower step"
-                    raise TrainingError(message, _collect(records, theta))
-                records[k] = record
-                if stop_at is not None and bool((record["test_accuracy"] >= stop_at).all()):
-                    break
-            if k < steps:
-                run.descend(step, decay)
-                shown.update()
-    return _collect(records, theta)
-
-
-class _Run:
-    """One training run with everything that does not change prepared; E and W are views of its θ."""
-
-    def __init__(self, network, task, theta, loss):
-        if loss not in ("mean", "sum"):
-            raise ValueError(f"loss={loss!r}; known are 'mean' and 'sum'")
-        self.network = network
-        self.E, self.W = network.split(theta)
-        self.X, self.Y = network.X, task.Y_train.to(network.X)
-        self.X_test, self.Y_test = task.X_test.to(network.X), task.Y_test.to(network.X)
-        self.per_entry = loss == "mean"
-        self.scale = 2 / self.Y.numel() if self.per_entry else 2.0
-
-    def descend(self, step, decay):
-        """One step of gradient descent, in place."""
-        Z = self.X @ self.E
-        H = self.network.sigma(Z)
-        error = (H @ self.W).sub_(self.Y)
-        pull = error @ self.W.mT
-        if self.network.activation == "relu":
-            # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
-            pull = torch.ops.aten.threshold_backward(pull, Z, 0)
-        else:
-            pull.mul_(self.network.sigma_prime(Z))
-        keep = 1 - step * decay
-        gradient_W = H.mT @ error
-        self.E.mul_(keep).sub_(self.X.T @ pull, alpha=step * self.scale)
-        self.W.mul_(keep).sub_(gradient_W, alpha=step * self.scale)
-
-    def record(self, theta, snapshot):
-        train_loss, train_accuracy = self._score(self.X, self.Y)
-        test_loss, test_accuracy = self._score(self.X_test, self.Y_test)
-        return dict(
-            train_loss=train_loss,
-            test_loss=test_loss,
-            train_accuracy=train_accuracy,
-            test_accuracy=test_accuracy,
-            norms=torch.stack([self.E.square().sum((-2, -1)), self.W.square().sum((-2, -1))]),
-            snapshots=theta.clone() if snapshot else theta.new_empty(0),
+        raise ValueError("give exactly one of theta= (where to start) and generator= (draw a start)")
+    X, Y = task.X_train.to(network.X), task.Y_train.to(network.X)
+    if network.X.shape != X.shape or not torch.equal(network.X, X) or network.n_outputs != Y.shape[1]:
+        raise ValueError(
+            f"the network is built on {tuple(network.X.shape)} inputs with {network.n_outputs} outputs, not on this task's "
+            f"X_train, {tuple(X.shape)} with {Y.shape[1]}; build it on task.X_train, one network a split"
         )
+    theta = network.initial(generator) if theta is None else checks.real("theta", theta, (..., network.size)).detach()
+    checks.alike(theta=theta, X=network.X)
+    objective, X_test, Y_test = loss_of(loss), task.X_test.to(network.X), task.Y_test.to(network.X)
+    integrator = integrators.method(method, **(dict(decay=decay) if method == "adam" else {}))
+    if integrator.adapts:
+        raise ValueError(
+            f"method={method!r} chooses its own steps; train takes a method of fixed steps, such as 'euler'"
+        )
+    coupled = 0.0 if method == "adam" else decay  # Adam's own decay is not a part of its field
 
-    def _score(self, X, Y):
-        outputs = self.network.sigma(X @ self.E) @ self.W
-        error = (outputs - Y).square().sum((-2, -1)) / (Y.numel() if self.per_entry else 1)
-        return error, (outputs.argmax(-1) == Y.argmax(-1)).double().mean(-1)
+    def field(theta):
+        outputs, pull = network.linearised(theta)
+        return pull(objective.gradient(outputs, Y)).add_(theta, alpha=coupled).neg_()
+
+    def record(k, theta, last, evaluations):
+        if k % record_every and not last:
+            return {}
+        outputs, test_outputs = network.outputs(theta), network.outputs(theta, X_test)
+        found = dict(
+            train_loss=objective.value(outputs, Y),
+            test_loss=objective.value(test_outputs, Y_test),
+            train_accuracy=task.right(outputs, Y).double().mean(-1),
+            test_accuracy=task.accuracy(test_outputs),
+            norms=torch.stack([layer.square().sum((-2, -1)) for layer in network.split(theta)]),
+        )
+        if not bool(found["train_loss"].isfinite().all()):
+            raise ValueError("the loss is not finite")
+        found |= {"snapshot": theta} if snapshots else {}
+        return found | ({"last": torch.tensor(True)} if k % record_every else {})
+
+    settings = dict(step=step, decay=decay, loss=loss, method=method, record_every=record_every, snapshots=snapshots)
+    identity = checkpoint.identity(settings | {"activation": network.activation.name}, theta, X, Y)
+    options = dict(store=checkpoint.Store(state_file, identity), save_every=checks.whole("save_every", save_every, 1))
+    if stop_at is not None:
+        options["stop"] = lambda found: bool((found["test_accuracy"] >= stop_at).all())
+    try:
+        trail = flow.follow(field, theta, step, steps, integrator, record, progress=progress, **options)
+    except FlowError as error:
+        message = f"the loss is not finite by step {error.strides} with step={step}, decay={decay}; lower step"
+        raise TrainingError(message, _history(error.result), error.strides) from error
+    return _history(trail)
 
 
-def _collect(records, theta):
-    names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "norms", "snapshots")
-    columns = {name: torch.stack([record[name] for record in records.values()]) for name in names}
-    if math.prod(columns["snapshots"].shape) == 0:
-        columns["snapshots"] = theta.new_empty(0, *theta.shape)
-    return History(step=torch.tensor(list(records)), theta=theta, **columns)
+def _history(trail):
+    columns = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "norms")
+    snapshots = len(trail.numbers("snapshot")) > 0
+    return History(
+        step=trail.numbers("train_loss").long(),
+        theta=trail.point,
+        snapshots=trail.column("snapshot") if snapshots else trail.point.new_empty(0, *trail.point.shape),
+        **{name: trail.column(name) for name in columns},
+    )

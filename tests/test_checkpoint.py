@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokbook import checkpoint
+from grokbook.checkpoint import Store
 
-STATE = {"now": (3, torch.arange(6.0).reshape(2, 3)), "records": {0: {"cost": torch.tensor(1.5)}, 10: {}}, "note": None}
+NOW = (3, torch.arange(6.0).reshape(2, 3), {"velocity": torch.ones(2), "step": 0.5}, 7)
+RECORDS = {0: {"cost": torch.tensor(1.5)}, 10: {"cost": torch.tensor(1.0)}}
 TENSOR = torch.arange(6, dtype=torch.float64)
 
 
@@ -16,41 +18,78 @@ def mine():
     return checkpoint.identity({"step": 1e-3, "activation": "relu"}, TENSOR)
 
 
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_what_is_saved_is_loaded(tmp_path, mine):
     file = tmp_path / "new" / "folder" / "state.pt"
-    checkpoint.save(file, mine, STATE)
-    found = checkpoint.load(str(file), mine)
-    assert found["now"][0] == 3
-    assert torch.equal(found["now"][1], STATE["now"][1])
-    assert list(found["records"]) == [0, 10]
-    assert found["note"] is None
-    assert [path.name for path in file.parent.iterdir()] == ["state.pt"], "no draft is left behind"
+    Store(file, mine).save(NOW, RECORDS)
+    (k, point, memory, evaluations), records = Store(str(file), mine).load("cpu")
+    assert (k, evaluations, memory["step"]) == (3, 7, 0.5)
+    assert torch.equal(point, NOW[1])
+    assert list(records) == [0, 10]
+    assert names(file.parent) == ["state.pt", "state.pt.1"], "no draft is left behind"
+
+
+def test_records_that_were_saved_are_not_written_again(tmp_path, mine):
+    file = tmp_path / "state.pt"
+    store = Store(file, mine)
+    for k in range(1, 5):
+        store.save((k, *NOW[1:]), {i: RECORDS[0] for i in range(k)})
+    store.save((9, *NOW[1:]), {i: RECORDS[0] for i in range(4)})
+    assert names(tmp_path) == ["state.pt", *(f"state.pt.{k}" for k in range(1, 5))]
+    sizes = [(tmp_path / f"state.pt.{k}").stat().st_size for k in range(1, 5)]
+    assert max(sizes) - min(sizes) < 100
+    again = Store(file, mine)
+    now, records = again.load("cpu")
+    assert now[0] == 9 and list(records) == [0, 1, 2, 3]
+    again.save((10, *NOW[1:]), records | {4: RECORDS[0]})
+    assert list(Store(file, mine).load("cpu")[1]) == [0, 1, 2, 3, 4]
 
 
 def test_without_a_path_nothing_is_written_and_nothing_found(tmp_path, monkeypatch, mine):
     monkeypatch.chdir(tmp_path)
-    checkpoint.save(None, mine, STATE)
-    assert checkpoint.load(None, mine) is None
-    assert list(tmp_path.iterdir()) == []
+    Store(None, mine).save(NOW, RECORDS)
+    assert Store(None, mine).load("cpu") is None
+    assert names(tmp_path) == []
 
 
 def test_a_file_that_is_not_there_is_no_state(tmp_path, mine):
-    assert checkpoint.load(tmp_path / "state.pt", mine) is None
+    assert Store(tmp_path / "state.pt", mine).load("cpu") is None
+    assert names(tmp_path) == []
+
+
+def test_an_impossible_folder_is_refused_before_anything_is_computed(tmp_path, mine):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"no state can be kept in .*state.pt: .*; choose another file"):
+        Store(tmp_path / "file" / "state.pt", mine)
+
+
+def test_a_draft_that_a_killed_run_left_is_no_obstacle(tmp_path, mine):
+    (tmp_path / "state.pt.part").write_text("half")
+    Store(tmp_path / "state.pt", mine).save(NOW, RECORDS)
+    assert names(tmp_path) == ["state.pt", "state.pt.1"]
 
 
 @pytest.mark.parametrize("fatal", [OSError, KeyboardInterrupt])
-def test_a_save_that_breaks_off_leaves_the_old_file_whole(tmp_path, monkeypatch, mine, fatal):
-    file = tmp_path / "state.pt"
-    checkpoint.save(file, mine, STATE)
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_save_that_breaks_off_leaves_the_old_state_whole(tmp_path, monkeypatch, mine, fatal, writes):
+    file, done, save = tmp_path / "state.pt", [], torch.save
+    store = Store(file, mine)
+    store.save(NOW, RECORDS)
 
     def broken(content, path):
-        path.write_bytes(b"half of it")
-        raise fatal
+        if len(done) == writes:
+            path.write_bytes(b"half of it")
+            raise fatal
+        done.append(save(content, path))
 
     monkeypatch.setattr(torch, "save", broken)
     with pytest.raises(fatal):
-        checkpoint.save(file, mine, {"now": (4, None)})
-    assert checkpoint.load(file, mine)["now"][0] == 3
+        store.save((4, *NOW[1:]), RECORDS | {20: RECORDS[0]})
+    now, records = Store(file, mine).load("cpu")
+    assert now[0] == 3 and list(records) == [0, 10]
 
 
 @pytest.mark.parametrize(
@@ -67,9 +106,9 @@ def test_a_save_that_breaks_off_leaves_the_old_file_whole(tmp_path, monkeypatch,
 )
 def test_another_computations_state_is_refused(tmp_path, mine, other, named):
     file = tmp_path / "state.pt"
-    checkpoint.save(file, mine, STATE)
-    with pytest.raises(ValueError, match=rf"saved by another run: {named}.*delete it or choose another file"):
-        checkpoint.load(file, other)
+    Store(file, mine).save(NOW, RECORDS)
+    with pytest.raises(ValueError, match=rf"saved by another run: {named}.*; choose another file"):
+        Store(file, other).load("cpu")
 
 
 class Anything:
@@ -94,18 +133,18 @@ class Anything:
 def test_a_file_that_holds_no_state_is_named(tmp_path, mine, write):
     file = tmp_path / "state.pt"
     write(file)
-    with pytest.raises(ValueError, match=r"state.pt holds no saved state.*; delete it or choose another file"):
-        checkpoint.load(file, mine)
+    with pytest.raises(ValueError, match=r"state.pt holds no saved state.*; choose another file"):
+        Store(file, mine).load("cpu")
 
 
+@pytest.mark.parametrize("name", ["state.pt", "state.pt.1"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-def test_a_truncated_file_is_named(tmp_path, mine, share):
-    file = tmp_path / "state.pt"
-    checkpoint.save(file, mine, STATE)
-    content = file.read_bytes()
-    file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="holds no saved state"):
-        checkpoint.load(file, mine)
+def test_a_truncated_file_is_named(tmp_path, mine, share, name):
+    Store(tmp_path / "state.pt", mine).save(NOW, RECORDS)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"{name} holds no saved state"):
+        Store(tmp_path / "state.pt", mine).load("cpu")
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6), st.integers(0, 5))

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from grokbook import integrators
 from grokbook.integrators import METHODS
-from grokbook.isolated import Layer, SimulationError, initial_embedding, simulate
+from grokbook.isolated import Isolated, SimulationError, initial_embedding, simulate
 from grokbook.tasks import modular_addition
 
+OPTIMISERS = ("momentum", "adam")  # they follow no flow to any order
+FOLLOWERS = [name for name in METHODS if name not in OPTIMISERS]
 ADAPTIVE = [name for name, method in METHODS.items() if method.adapts]
-ORDERS = {"euler": 1, "heun": 2, "ralston": 2, "adams_bashforth": 2}
+ORDERS = {"euler": 1, "heun": 2, "ralston": 2, "rk4": 4, "adams_bashforth": 2}
 
 
 def follow(name, field, point, time, pieces, tolerance=None):
@@ -30,17 +32,16 @@ def follow(name, field, point, time, pieces, tolerance=None):
 
 
 def spiral(point):
-    """Rotation with growth, solved by exp(0.3 t) and an angle of t."""
-    x, y = point[..., 0, :], point[..., 1, :]
-    return torch.stack([0.3 * x - y, x + 0.3 * y], dim=-2)
+    """A linear field, solved by a matrix exponential."""
+    return point @ SPIN.T
 
 
 def spiral_at(start, time):
-    turn = torch.tensor([[math.cos(time), -math.sin(time)], [math.sin(time), math.cos(time)]], dtype=torch.float64)
-    return math.exp(0.3 * time) * turn @ start
+    return start @ torch.linalg.matrix_exp(time * SPIN).T
 
 
-START = torch.tensor([[1.0, 0.2], [0.5, -2.0]], dtype=torch.float64)
+SPIN = torch.tensor([[0.3, -1, 0], [1, 0.3, 0], [0, 0, -0.2]], dtype=torch.float64)
+START = torch.tensor([1.0, 0.5, -2.0], dtype=torch.float64)
 
 
 # Order and accuracy on fields with a closed form
@@ -53,7 +54,7 @@ def test_error_falls_with_the_order_of_the_method(name):
         assert math.log2(coarse / fine) == pytest.approx(ORDERS[name], abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "calls"), [("euler", 1), ("adams_bashforth", 1), ("heun", 2), ("ralston", 2)])
+@pytest.mark.parametrize(("name", "calls"), [("euler", 1), ("adams_bashforth", 1), ("heun", 2), ("ralston", 2), ("rk4", 4), ("adam", 1)])
 def test_evaluations_a_step(name, calls):
     assert follow(name, spiral, START, 1.0, 7)[1] == 7 * calls
 
@@ -72,9 +73,9 @@ def test_a_steep_start_costs_little(name):
     """θ' = −c(t) θ with a rate that falls from 1000 to 1 as θ falls: equal steps would have to be short all along."""
 
     def steep(point):
-        return -(1 + 1000 * (point[..., :1, :1] / 10) ** 4) * point
+        return -(1 + 1000 * (point / 10) ** 4) * point
 
-    start = torch.full((1, 1), 10.0, dtype=torch.float64)
+    start = torch.full((1,), 10.0, dtype=torch.float64)
     exact = (math.exp(12) * (1 + 1000) / 1e4 - 1000 / 1e4) ** -0.25  # q = θ⁻⁴ obeys q' = 4q + 0.4
     found, calls = follow(name, steep, start, 3.0, 1, 1e-4)
     assert float(found) == pytest.approx(exact, rel=0.05)
@@ -96,7 +97,7 @@ def test_a_kink_shortens_steps_in_proportion_to_the_tolerance():
     def kinked(point):
         return torch.stack([-torch.sign(point[0]), torch.ones_like(point[1])])
 
-    start = torch.tensor([[0.1], [1.0]], dtype=torch.float64)
+    start = torch.tensor([0.1, 1.0], dtype=torch.float64)
     ends, calls = zip(*(follow("adaptive", kinked, start, 1.0, 1, tol) for tol in (1e-2, 2.5e-3)), strict=True)
     assert calls[1] / calls[0] == pytest.approx(4, rel=0.5)
     for end, tolerance in zip(ends, (1e-2, 2.5e-3), strict=True):
@@ -156,7 +157,7 @@ def test_simulate_records_at_the_same_times_with_every_method(name):
     assert (result.evaluations.diff() > 0).all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", FOLLOWERS)
 def test_simulate_converges_to_the_same_path_with_every_method(name):
     """The clock's formula needs a homogeneous σ: all take the leaky ReLU, whose kinks leave a small difference."""
     E, task = case()
@@ -170,15 +171,15 @@ def test_simulate_converges_to_the_same_path_with_every_method(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_simulate_counts_the_velocities_it_asks_for(name, monkeypatch):
     E, task = case()
-    calls, velocity = [], Layer.velocity
-    monkeypatch.setattr(Layer, "velocity", lambda *arguments: (calls.append(1), velocity(*arguments))[1])
+    calls, velocity = [], Isolated.velocity
+    monkeypatch.setattr(Isolated, "velocity", lambda *arguments: (calls.append(1), velocity(*arguments))[1])
     assert simulated(E, task, name).evaluations[-1] == len(calls)
 
 
 def test_a_record_costs_no_second_solution(monkeypatch):
     E, task = case()
-    calls, solve = [], Layer.solve
-    monkeypatch.setattr(Layer, "solve", lambda *arguments: (calls.append(1), solve(*arguments))[1])
+    calls, solve = [], Isolated.solve
+    monkeypatch.setattr(Isolated, "solve", lambda *arguments: (calls.append(1), solve(*arguments))[1])
     result = simulated(E, task, "adaptive")
     assert len(calls) == result.evaluations[-1] + 1
 
@@ -207,8 +208,8 @@ def test_the_state_of_another_method_or_tolerance_is_refused(tmp_path):
 
 def test_an_unknown_method_lists_the_known_ones():
     E, task = case()
-    with pytest.raises(ValueError, match="unknown method 'rk4'; known are euler, heun, ralston, adams_bashforth, adap"):
-        simulated(E, task, "rk4")
+    with pytest.raises(ValueError, match="unknown method 'rk5'; known are euler, heun, ralston, rk4, adams_bashforth, mom"):
+        simulated(E, task, "rk5")
 
 
 def test_a_tolerance_for_fixed_steps_is_refused():
@@ -219,7 +220,7 @@ def test_a_tolerance_for_fixed_steps_is_refused():
 
 @pytest.mark.parametrize("tolerance", [0, -1, math.inf, math.nan])
 def test_a_tolerance_must_be_a_positive_number(tolerance):
-    with pytest.raises(ValueError, match=f"tolerance={tolerance} must be positive and finite"):
+    with pytest.raises(ValueError, match=f"tolerance={tolerance} must be a positive number"):
         integrators.method("adaptive", tolerance)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokbook.levelset import LevelSet
-from grokbook.network import ACTIVATIONS, KINKED, TwoLayer
+from grokbook.activations import ACTIVATIONS
+from grokbook.network import TwoLayer
 from grokbook.tasks import modular_addition
 
 
@@ -36,7 +37,7 @@ def close(a, b, within=1e-12):
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 class TestAgainstAutograd:
     def test_derivative_of_the_activation(self, activation):
-        sigma, sigma_prime = ACTIVATIONS[activation]
+        sigma, sigma_prime = ACTIVATIONS[activation].sigma, ACTIVATIONS[activation].sigma_prime
         z = torch.linspace(-3, 3, 40, dtype=torch.float64)  # no point at the kink
         assert close(sigma_prime(z), torch.func.vmap(torch.func.grad(sigma))(z))
 
@@ -166,7 +167,7 @@ class TestPinned:
         assert close(rows @ rows.T, torch.eye(len(rows), dtype=torch.float64))
         plain = torch.zeros(len(pairs), net.size, dtype=torch.float64)
         for k, (i, h) in enumerate(pairs.tolist()):
-            plain[k] = torch.func.grad(lambda t, i=i, h=h: net.hidden(t)[i, h])(net.initial(generator(0)))
+            plain[k] = torch.func.grad(lambda t, i=i, h=h: net.preactivations(t)[i, h])(net.initial(generator(0)))
         assert len(rows) == torch.linalg.matrix_rank(plain) == torch.linalg.matrix_rank(torch.cat([plain, rows]))
 
     def test_tangent_with_constraints_keeps_the_outputs_and_the_pinned(self):
@@ -191,7 +192,7 @@ class TestPinned:
 class TestRefusals:
     @pytest.mark.parametrize("shape, width, outputs", [((3,), 4, 2), ((3, 2), 0, 2), ((3, 2), 4, 0)])
     def test_sizes(self, shape, width, outputs):
-        with pytest.raises(ValueError, match=r"d_hidden=.*outputs="):
+        with pytest.raises(ValueError, match="X has shape|must be a whole number of at least 1"):
             TwoLayer(torch.ones(shape), width, outputs)
 
     def test_unknown_activation_lists_the_known(self):
@@ -205,7 +206,7 @@ class TestRefusals:
                 call(torch.zeros(net.size + 1, dtype=torch.float64))
 
     def test_a_smooth_activation_has_no_pinned_units(self):
-        assert set(KINKED) <= set(ACTIVATIONS)
+        assert {kind.name for kind in ACTIVATIONS.values() if kind.kinked} == {"leaky_relu", "relu"}
         net, theta = random_network("gelu")
         with pytest.raises(ValueError, match="'gelu' has no kink"):
             net.pinned(theta, 1e-3)
@@ -213,7 +214,7 @@ class TestRefusals:
     @pytest.mark.parametrize("threshold", [0, -1e-3, math.nan])
     def test_a_threshold_that_is_not_positive(self, threshold):
         net, theta = random_network("relu")
-        with pytest.raises(ValueError, match="must be positive"):
+        with pytest.raises(ValueError, match=f"threshold={threshold} must be a positive number"):
             net.pinned(theta, threshold)
 
     @pytest.mark.parametrize("pairs", [[[7, 0]], [[0, 6]], [[-1, 0]]])

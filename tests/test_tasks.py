@@ -1,9 +1,26 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokbook.tasks import Task, inputs, modular_addition, split, unordered_pairs
+from grokbook.tasks import (
+    Matrix,
+    PairSums,
+    Task,
+    boolean,
+    inputs,
+    largest,
+    lottery,
+    modular_addition,
+    modular_multiplication,
+    near,
+    operator,
+    same_sign,
+    split,
+    table,
+    unordered_pairs,
+)
 
 MODULI = st.integers(2, 19)
 SEEDS = st.integers(0, 10_000)
@@ -89,10 +106,10 @@ def test_the_global_generator_is_left_alone():
 def test_a_task_is_frozen_and_moves_as_a_whole():
     task = modular_addition(5, 0.5, generator())
     with pytest.raises(AttributeError):
-        task.p = 7
+        task.right = largest
     moved = task.to("meta")
     assert isinstance(moved, Task)
-    assert moved.p == 5
+    assert moved.p == 5 and moved.right is task.right
     for name in ("pairs_train", "labels_train", "pairs_test", "labels_test"):
         assert getattr(moved, name).device.type == "meta"
         assert getattr(task, name).device.type == "cpu"
@@ -100,28 +117,28 @@ def test_a_task_is_frozen_and_moves_as_a_whole():
 
 @pytest.mark.parametrize("p", [1, 0, -3])
 def test_p_below_two_gives_no_task(p):
-    with pytest.raises(ValueError, match=f"p={p} gives no task; p must be at least 2"):
+    with pytest.raises(ValueError, match=f"p={p} must be a whole number of at least 2"):
         modular_addition(p, 0.5, generator())
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.2, 1.7, float("nan")])
 def test_a_fraction_lies_strictly_between_zero_and_one(fraction):
-    with pytest.raises(ValueError, match=rf"train_fraction={fraction} must lie strictly between 0 and 1"):
+    with pytest.raises(ValueError, match=rf"train_fraction={fraction} (must be a positive number and at most 1|leaves 15 of 15)"):
         modular_addition(5, fraction, generator())
 
 
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        (dict(train_fraction=0.01), "train_fraction=0.01 leaves 0 of 15"),
-        (dict(test_size=15), "test_size=15 leaves 0 of 15"),
-        (dict(test_size=0), "test_size=0 leaves 15 of 15"),
+        (dict(train_fraction=0.01), "train_fraction=0.01 leaves 0 of 15 samples"),
+        (dict(test_size=15), "test_size=15 leaves 0 of 15 samples"),
+        (dict(test_size=0), "test_size=0 must be a whole number of at least 1"),
         (dict(test_size=99), "test_size=99 leaves -84 of 15"),
-        (dict(test_size=-1), "test_size=-1 leaves 16 of 15"),
+        (dict(test_size=3.5), "test_size=3.5 must be a whole number"),
     ],
 )
 def test_a_side_left_empty_is_refused(options, left):
-    with pytest.raises(ValueError, match=f"{left} pairs to train on; both sides need at least one pair"):
+    with pytest.raises(ValueError, match=f"{left}"):
         modular_addition(5, generator=generator(), **options)
 
 
@@ -145,7 +162,7 @@ def test_any_task_on_pairs_can_be_split():
 
 
 def test_pairs_and_labels_go_together():
-    with pytest.raises(ValueError, match="15 pairs and 14 labels; give one label a pair"):
+    with pytest.raises(ValueError, match=r"pairs are \(15, 2\) and labels \(14,\); pass"):
         split(5, unordered_pairs(5), torch.zeros(14, dtype=torch.long), 0.5, generator())
 
 
@@ -154,3 +171,113 @@ def test_symbols_and_labels_lie_below_p(pair, label):
     pairs, labels = torch.tensor([[1, 1], pair]), torch.tensor([1, label])
     with pytest.raises(ValueError, match=r"run from -?\d to \d, but p=5 allows 0 to 4"):
         split(5, pairs, labels, 0.5, generator())
+
+
+# --- other tables, bits, lotteries, and a task of one's own ---
+
+
+@settings(deadline=None)
+@given(st.integers(2, 13), SEEDS)
+def test_the_operator_is_the_matrix(p, seed):
+    task = modular_addition(p, 0.5, generator(seed))
+    dense = Matrix(task.X_train)
+    E, G = (torch.randn(2, rows, 4, generator=generator(seed), dtype=torch.float64) for rows in (p, len(task.X_train)))
+    assert isinstance(task.inputs, PairSums) and isinstance(task.inputs_test, PairSums)
+    torch.testing.assert_close(task.inputs.times(E), dense.times(E))
+    found, expected = (kind.add_transposed(G, E.clone()) for kind in (task.inputs, dense))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(expected, E + task.X_train.T @ G)
+
+
+@pytest.mark.parametrize("X", [[[0.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]], [[0.5, 1.5, 0.0]], [[-1.0, 2.0, 1.0]]])
+def test_other_matrices_are_multiplied(X):
+    assert isinstance(operator(torch.tensor(X)), Matrix)
+
+
+def test_multiplication_and_any_commutative_rule():
+    task = modular_multiplication(7, 0.6, generator())
+    a, b = task.pairs_train.T
+    assert torch.equal(task.labels_train, a * b % 7)
+    largest_of = table(16, torch.maximum, 0.5, generator())
+    assert torch.equal(largest_of.labels_test, largest_of.pairs_test.amax(1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda a, b: a + b, "run from 0 to 8, but p=5 allows 0 to 4"),
+        (lambda a, b: (a - b) % 5, r"rule\(0, 1\) and rule\(1, 0\) differ"),
+        (lambda a, b: (a + b) / 2, "whole numbers"),
+    ],
+)
+def test_a_rule_that_gives_no_table_is_refused(rule, message):
+    with pytest.raises(ValueError, match=message):
+        table(5, rule, 0.5, generator())
+
+
+@pytest.mark.parametrize("wrong", ["7", 7.0, True, None])
+def test_p_is_a_whole_number(wrong):
+    with pytest.raises(ValueError, match=f"p={wrong!r} must be a whole number of at least 2"):
+        modular_addition(wrong, 0.5, generator())
+
+
+def test_a_seed_is_no_generator():
+    with pytest.raises(ValueError, match=r"generator=3 must be a torch.Generator; pass torch.Generator\(\).manual_seed"):
+        modular_addition(5, 0.5, 3)
+
+
+def test_bits():
+    task = boolean(4, lambda bits: bits.sum(1) % 2, 0.75, generator())
+    X, Y = torch.cat([task.X_train, task.X_test]), torch.cat([task.Y_train, task.Y_test])
+    assert X.shape == (16, 4) and Y.shape == (16, 1)
+    assert len({tuple(row) for row in X.tolist()}) == 16
+    assert torch.equal(Y[:, 0], -X.prod(1)), "the parity of 4 bits is odd where an odd number of them is -1"
+    assert task.accuracy(0.1 * task.Y_test) == 1 and task.accuracy(-task.Y_test) == 0
+    with pytest.raises(ValueError, match=r"one 0 or 1 for each of 16 inputs"):
+        boolean(4, lambda bits: bits.sum(1), 0.5, generator())
+
+
+def test_a_lottery_shuffles_the_targets_to_train_on_and_nothing_else():
+    task = modular_addition(11, 0.7, generator())
+    drawn = lottery(task, generator(1))
+    assert torch.equal(drawn.X_train, task.X_train) and torch.equal(drawn.Y_test, task.Y_test)
+    assert torch.equal(drawn.Y_train.sum(0), task.Y_train.sum(0))
+    assert (drawn.labels_train == task.labels_train).double().mean() < 0.4
+
+
+def test_the_whole_of_a_task_is_trained_and_tested_on():
+    task = modular_addition(5, 0.5, generator()).whole()
+    assert sorted(as_tuples(task.pairs_train)) == as_tuples(unordered_pairs(5))
+    assert torch.equal(task.X_train, task.X_test) and task.labels_train.tolist() == task.labels_test.tolist()
+
+
+def own(**changes):
+    arrays = dict(X_train=np.eye(3), Y_train=[0.5, 1.0, -2.0], X_test=np.ones((2, 3)), Y_test=[0.0, 1.0])
+    return Task.from_arrays(**{**arrays, **changes})
+
+
+def test_arrays_of_ones_own():
+    task = own()
+    assert task.X_train.dtype == torch.float64 and task.Y_train.shape == (3, 1) and task.pairs_train is None
+    assert own(Y_train=np.eye(3), Y_test=np.eye(3)[:2]).right is largest
+    assert own(Y_train=[1, -1, 1], Y_test=[1, 1]).right is same_sign
+    assert task.right is near
+    spread = float(task.Y_train.std())
+    outputs = task.Y_train + spread * torch.tensor([[0.4], [-0.4], [0.6]], dtype=torch.float64)
+    assert task.right(outputs, task.Y_train).tolist() == [True, True, False]
+    assert own(right=same_sign).right is same_sign
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(Y_test=[0.0]), "X_test has 2 rows and Y_test 1; give each sample, at least one, a target"),
+        (dict(X_test=np.zeros((0, 3)), Y_test=[]), "X_test has 0 rows"),
+        (dict(X_train=np.full((3, 3), np.nan)), "9 of the 9 entries of X_train are not finite"),
+        (dict(X_train=np.ones(3)), r"X_train has shape \(3,\); it must be \(any, any\)"),
+        (dict(X_test=np.ones((2, 4))), r"differ in their columns: X_train \(3, 3\), Y_train \(3, 1\), X_test \(2, 4\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        own(**changes)

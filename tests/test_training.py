@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokbook.network import TwoLayer
+from grokbook.network import Deep, TwoLayer
 from grokbook.tasks import modular_addition
 from grokbook.training import TrainingError, train
 
@@ -35,6 +35,53 @@ def test_training_is_torch_sgd_with_weight_decay(task, network, start, loss):
     torch.testing.assert_close(ours.theta, theta.detach(), rtol=1e-10, atol=1e-12)
     final = (network.outputs(theta) - task.Y_train).detach() ** 2
     torch.testing.assert_close(ours.train_loss[-1], final.mean() if loss == "mean" else final.sum())
+
+
+@pytest.mark.parametrize("method", ["momentum", "adam"])
+@pytest.mark.parametrize("loss", ["mean", "cross_entropy"])
+def test_optimisers_are_those_of_torch(task, network, start, method, loss):
+    step, decay = 0.02, 0.1
+    ours = train(network, task, step, decay, 30, theta=start, loss=loss, method=method)
+    theta = start.clone().requires_grad_()
+    optimiser = (
+        torch.optim.SGD([theta], lr=step, momentum=0.9, weight_decay=decay)
+        if method == "momentum"
+        else torch.optim.AdamW([theta], lr=step, weight_decay=decay)
+    )
+    objective = torch.nn.functional.mse_loss if loss == "mean" else torch.nn.functional.cross_entropy
+    for _ in range(30):
+        optimiser.zero_grad()
+        objective(network.outputs(theta), task.Y_train).backward()
+        optimiser.step()
+    torch.testing.assert_close(ours.theta, theta.detach(), rtol=1e-8, atol=1e-10)
+
+
+def test_a_deep_network_trains_and_its_layers_are_recorded(task):
+    deep = Deep(task.X_train, [24, 16], 7, "gelu")
+    start = deep.initial(torch.Generator().manual_seed(1))
+    history = train(deep, task, 0.5, 1e-3, 40, theta=start, record_every=20)
+    assert history.norms.shape == (3, 3)
+    squares = [float(layer.square().sum()) for layer in deep.split(history.theta)]
+    assert history.norms[-1].tolist() == pytest.approx(squares)
+    assert history.train_loss[-1] < history.train_loss[0]
+    with pytest.raises(ValueError, match=r"Deep|theta has shape"):
+        train(deep, task, theta=start[:-1])
+
+
+def test_a_saved_run_goes_on(task, network, start, tmp_path):
+    options = dict(theta=start, record_every=10, method="momentum", progress=False)
+    whole = train(network, task, 0.1, 1e-3, 40, **options)
+    train(network, task, 0.1, 1e-3, 15, state_file=tmp_path / "run.pt", **options)
+    resumed = train(network, task, 0.1, 1e-3, 40, state_file=tmp_path / "run.pt", **options)
+    assert torch.equal(whole.theta, resumed.theta) and torch.equal(whole.step, resumed.step)
+    with pytest.raises(ValueError, match="holds a path of 40 strides, longer than 20; ask for as many"):
+        train(network, task, 0.1, 1e-3, 20, state_file=tmp_path / "run.pt", **options)
+
+
+def test_a_network_on_another_split_is_refused(network, start):
+    other = modular_addition(7, 0.75, torch.Generator().manual_seed(5))
+    with pytest.raises(ValueError, match="one network a split"):
+        train(network, other, theta=start)
 
 
 def test_networks_trained_together_are_those_trained_alone(task, network, start):
@@ -95,6 +142,10 @@ def test_divergence_names_the_step_and_keeps_the_history(task, start):
         (dict(step=0.0), "step=0.0"),
         (dict(decay=-1.0), "decay=-1.0"),
         (dict(record_every=0), "record_every=0"),
+        (dict(record_every=2.5), "record_every=2.5"),
+        (dict(stop_at=80), "stop_at=80"),
+        (dict(method="adaptive"), "method='adaptive' chooses its own steps"),
+        (dict(theta=torch.zeros(3, dtype=torch.long)), "theta is torch.int64"),
         (dict(loss="median"), "median"),
         (dict(generator=torch.Generator()), "exactly one"),
         (dict(theta=None), "exactly one"),
@@ -108,5 +159,5 @@ def test_bad_settings_are_named(task, network, start, change, message):
 
 def test_a_network_on_other_inputs_is_refused(task, start):
     other = TwoLayer(task.X_test, 48, 7)
-    with pytest.raises(ValueError, match=r"7 inputs, the task 21"):
+    with pytest.raises(ValueError, match=r"built on \(7, 7\) inputs .* not on this task's X_train, \(21, 7\)"):
         train(other, task, theta=start)
