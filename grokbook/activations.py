@@ -1,0 +1,73 @@
+"""Activation functions: σ, σ′, whether it has a kink, and its degree of homogeneity."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+SOFTPLUS_SHARPNESS = 5.0
+LEAK = 0.1  # the slope of the paper's leaky ReLU below zero
+
+
+@dataclass(frozen=True)
+class Activation:
+    """σ and σ′ of a tensor, entrywise. kinked: σ′ jumps at 0; degree: σ(cz) = c^degree σ(z) for c > 0, else None."""
+
+    name: str
+    sigma: Callable
+    sigma_prime: Callable
+    kinked: bool = False
+    degree: int | None = None
+
+    def pull(self, gradient, Z):
+        """gradient ⊙ σ′(Z), written over the gradient: how a derivative by σ(Z) becomes one by Z. -> like Z."""
+        if self.name == "relu":
+            # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
+            return torch.ops.aten.threshold_backward(gradient, Z, 0)
+        return gradient.mul_(self.sigma_prime(Z))
+
+
+def leaky_relu(z):
+    """z above zero, z/10 below (Section 3.3)."""
+    return torch.where(z > 0, z, LEAK * z)
+
+
+def _gelu_prime(z):
+    normal = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * normal
+
+
+def softplus(sharpness):
+    """log(1 + exp(sharpness z)) / sharpness, which tends to ReLU as the sharpness grows. -> Activation."""
+    if not 0 < sharpness < math.inf:
+        raise ValueError(f"sharpness={sharpness} must be positive and finite")
+    return Activation(
+        f"softplus({sharpness:g})",
+        # Beyond its threshold PyTorch's softplus is the identity: a jump, which at 40 is below rounding.
+        lambda z: torch.nn.functional.softplus(z, beta=sharpness, threshold=40),
+        lambda z: torch.sigmoid(sharpness * z),
+    )
+
+
+# At a kink the derivative is that of the left side, as in PyTorch's ReLU.
+ACTIVATIONS = {
+    "relu": Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), kinked=True, degree=1),
+    "leaky_relu": Activation(
+        "leaky_relu", leaky_relu, lambda z: torch.where(z > 0, torch.ones_like(z), LEAK), kinked=True, degree=1
+    ),
+    "gelu": Activation("gelu", torch.nn.functional.gelu, _gelu_prime),
+    "softplus": softplus(SOFTPLUS_SHARPNESS),
+    "square": Activation("square", torch.square, lambda z: 2 * z, degree=2),
+    "tanh": Activation("tanh", torch.tanh, lambda z: 1 - torch.tanh(z) ** 2),
+    "identity": Activation("identity", lambda z: z, torch.ones_like, degree=1),
+}
+
+
+def activation_of(name):
+    """The Activation of this name; one is passed through. Raises ValueError with the known names."""
+    if isinstance(name, Activation):
+        return name
+    if name not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r}; known are {', '.join(sorted(ACTIVATIONS))}")
+    return ACTIVATIONS[name]

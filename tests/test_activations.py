@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from grokbook.activations import ACTIVATIONS, activation_of, softplus
+
+Z = torch.linspace(-3, 3, 40, dtype=torch.float64)  # no point at the kink
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_sigma_prime_is_the_derivative(name):
+    kind = ACTIVATIONS[name]
+    torch.testing.assert_close(kind.sigma_prime(Z), torch.func.vmap(torch.func.grad(kind.sigma))(Z))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_pull_multiplies_by_the_derivative(name):
+    kind = ACTIVATIONS[name]
+    gradient = torch.randn(40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(kind.pull(gradient.clone(), Z), gradient * kind.sigma_prime(Z))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_degree_is_that_of_homogeneity_and_only_kinked_ones_jump(name):
+    kind = ACTIVATIONS[name]
+    powers = [torch.allclose(kind.sigma(3 * Z), 3.0**q * kind.sigma(Z)) for q in (1, 2)]
+    assert powers == [kind.degree == 1, kind.degree == 2]
+    tiny = torch.tensor([-1e-9, 1e-9], dtype=torch.float64)
+    assert (float(kind.sigma_prime(tiny).diff().abs()) > 0.1) == kind.kinked
+
+
+def test_softplus_tends_to_relu_as_it_sharpens():
+    gaps = [float((softplus(sharpness).sigma(Z) - Z.relu()).abs().max()) for sharpness in (1, 10, 100)]
+    assert gaps[0] > 5 * gaps[1] > 25 * gaps[2]
+    with pytest.raises(ValueError, match="sharpness=0 must be positive"):
+        softplus(0)
+
+
+def test_names_and_activations_are_taken_and_others_refused():
+    assert activation_of("relu") is ACTIVATIONS["relu"] is activation_of(ACTIVATIONS["relu"])
+    with pytest.raises(ValueError, match="unknown activation 'swish'; known are gelu, identity"):
+        activation_of("swish")
