@@ -50,6 +50,18 @@ def softplus(sharpness):
     )
 
 
+def smoothed(kinked, width):
+    """A kinked activation with |z| replaced by √(z² + width²): smooth, and as before for |z| ≫ width. -> Activation."""
+    low, high = (float(kinked.sigma_prime(torch.tensor(z))) for z in (-1.0, 1.0))
+    mean, half = (high + low) / 2, (high - low) / 2
+
+    def length(z):
+        return torch.sqrt(z * z + width * width)
+
+    name = f"{kinked.name} rounded off over {width:g}"
+    return Activation(name, lambda z: mean * z + half * length(z), lambda z: mean + half * z / length(z))
+
+
 # At a kink the derivative is that of the left side, as in PyTorch's ReLU.
 ACTIVATIONS = {
     "relu": Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), kinked=True, degree=1),

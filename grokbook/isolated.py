@@ -5,129 +5,20 @@ takes; leading dimensions are separate runs. decay is λ of Eq. 13; decay=0 is t
 Time is measured in 1/(2λ): Eq. 20 is dθ/dt = −∇R/(2λ) with R/λ = ‖θ‖² + Tr Yᵀ(HHᵀ + λI)⁻¹Y at any depth.
 """
 
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 
-from grokbook import checkpoint, checks, flow, integrators, linalg
+from grokbook import checkpoint, checks, flow, integrators
+from grokbook.activations import activation_of, smoothed
+from grokbook.eq20 import Isolated
 from grokbook.flow import FlowError
 from grokbook.network import OneLayer
 
-GRAM_BLOCKS = 8
-
-
-class Solution(NamedTuple):
-    """The optimal readout for one θ, and what the derivation meets on the way."""
-
-    H: torch.Tensor  # (..., n, d_hidden) the last hidden layer
-    pull: Callable  # (G, onto) -> onto + J_HᵀG
-    multiplier: torch.Tensor  # (..., n, m) AY with A = (HHᵀ + λI)⁻¹
-    W_transposed: torch.Tensor  # (..., m, d_hidden) (HᵀAY)ᵀ, Eqs 15 and 18
-    readout_cost: torch.Tensor  # (...) Tr YᵀAY
-
-
-class Isolated:
-    """Eqs 15 to 20 on one task with everything that does not change prepared.
-
-    features: takes X as an operator and returns a `grokbook.network.FeatureMap`; σ(XE) with `activation` if it is None.
-    """
-
-    def __init__(self, task, like, activation="relu", decay=0.0, features=None):
-        if not torch.is_tensor(like) or like.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"E is {getattr(like, 'dtype', type(like))}; pass float32 or float64: E.double()")
-        if task.X_train.device != like.device:
-            raise ValueError(f"E is on {like.device}, the task on {task.X_train.device}; move one with .to(...)")
-        features = features or (lambda inputs: OneLayer(inputs, activation))
-        self.task, self.decay = task, checks.not_negative("decay", decay)
-        self.features, self.test_features = features(task.inputs), features(task.inputs_test)
-        self.Y = task.Y_train.to(like)
-
-    def solve(self, theta):
-        """The optimal readout for θ by one Cholesky factor of HHᵀ + λI and two triangular solves. -> Solution."""
-        self._check(theta)
-        H, pull = self.features.linearised(theta)
-        n, width = H.shape[-2:]
-        if self.decay == 0 and width <= n:
-            raise ValueError(
-                f"d_hidden={width} must exceed the {n} training samples for Eq. 20; raise it, or pass decay > 0 "
-                "to use Eq. 15"
-            )
-        gram = lower_gram(H)
-        if self.decay:
-            gram.diagonal(dim1=-2, dim2=-1).add_(self.decay)
-        factor, singular = linalg.factorised(gram)
-        if singular.any():
-            raise self._explain(H, singular)
-        half = torch.linalg.solve_triangular(factor, self.Y, upper=False)
-        multiplier = torch.linalg.solve_triangular(factor.mT, half, upper=True)
-        return Solution(H, pull, multiplier, multiplier.mT @ H, half.square().sum((-2, -1)))
-
-    def velocity(self, theta, solution=None):
-        """Eq. 20: J_Hᵀ(AY Wᵀ) − θ, for one layer Xᵀ((AYYᵀAH) ⊙ σ'(XE)) − E. -> like θ."""
-        solution = self.solve(theta) if solution is None else solution
-        return solution.pull(solution.multiplier @ solution.W_transposed, torch.neg(theta))
-
-    def cost(self, theta, solution=None):
-        """R/λ of Eq. 19. -> (...)."""
-        solution = self.solve(theta) if solution is None else solution
-        return self._squares(theta) + solution.readout_cost
-
-    def record(self, theta, solution):
-        """What is worth noting at one θ, each entry of the leading shape of θ, norms with (2, ...)."""
-        cost = self.cost(theta, solution)
-        if not bool(cost.isfinite().all()):
-            raise ValueError(f"R/λ is {cost.max().item()} at a θ of squared norm {self._squares(theta).max():.3g}")
-        residual = solution.H @ solution.W_transposed.mT - self.Y
-        return dict(
-            test_accuracy=self.task.accuracy(self.test_features.hidden(theta) @ solution.W_transposed.mT),
-            cost=cost,
-            train_error=residual.abs().amax((-2, -1)),
-            norms=torch.stack([self._squares(theta), solution.W_transposed.square().sum((-2, -1))]),
-        )
-
-    def _squares(self, theta):
-        return theta.square().flatten(-self.features.ndim).sum(-1)
-
-    def _check(self, theta):
-        if self.features.ndim == 2 and (theta.ndim < 2 or theta.shape[-2] != self.task.p):
-            raise ValueError(f"E has shape {tuple(theta.shape)}, but p={self.task.p}; E must be (..., p, d_hidden)")
-        if (theta.dtype, theta.device) != (self.Y.dtype, self.Y.device):
-            raise ValueError(
-                f"E is {theta.dtype} on {theta.device}, what was prepared {self.Y.dtype} on {self.Y.device}; use .to(...)"
-            )
-
-    def _explain(self, H, singular):
-        """The error for a Gram matrix that cannot be solved with, and the samples to blame. singular: (...)."""
-        run = int(singular.reshape(-1).nonzero()[0])
-        rows_of_run = H.reshape(-1, *H.shape[-2:])[run]
-        error = linalg.explain_singular(rows_of_run @ rows_of_run.mT, "HHᵀ")
-        pairs = self.task.pairs_train
-        blamed = [row if pairs is None else tuple(pairs[row].tolist()) for row in error.rows[:5]]
-        where = f"in run {run} " if singular.numel() > 1 else ""
-        kind = "samples" if pairs is None else "pairs"
-        return ValueError(f"{error} {where}(training {kind} {blamed}{' …' if len(error.rows) > 5 else ''})")
-
-
-def lower_gram(H):
-    """The lower triangle of HHᵀ; above it, blocks stay unset. H: (..., n, d) -> (..., n, n).
-
-    A Cholesky factor reads no more than this, and leaving out what it does not read saves two fifths of the largest
-    product. On a GPU one full product is faster, and autograd needs one.
-    """
-    if H.is_cuda or H.ndim > 2 or H.requires_grad:
-        return H @ H.mT  # autograd cannot see what is written in place
-    n = len(H)
-    gram = H.new_empty(n, n)
-    cuts = [i * n // GRAM_BLOCKS for i in range(GRAM_BLOCKS + 1)]
-    for low, high in itertools.pairwise(cuts):
-        torch.mm(H[low:high], H[:high].mT, out=gram[low:high, :high])
-    return gram
-
-
-def readout(E, task, activation="relu", decay=0.0, features=None):
+def readout(E, task, activation="relu", decay=0.0, features=OneLayer):
     """Eq. 18, W = H⁺Y, or Eq. 15 for decay > 0. E: (..., p, d_hidden) -> (..., d_hidden, m).
 
     features as in `Isolated`. Raises ValueError where d_hidden <= n with decay=0, and for a singular HHᵀ with the training
@@ -136,12 +27,12 @@ def readout(E, task, activation="relu", decay=0.0, features=None):
     return Isolated(task, E, activation, decay, features).solve(E).W_transposed.mT
 
 
-def cost(E, task, activation="relu", decay=0.0, features=None):
+def cost(E, task, activation="relu", decay=0.0, features=OneLayer):
     """R/λ of Eq. 19: ‖E‖² + Tr Yᵀ(HHᵀ + λI)⁻¹Y. E: (..., p, d_hidden) -> (...). Raises as `readout` does."""
     return Isolated(task, E, activation, decay, features).cost(E)
 
 
-def velocity(E, task, activation="relu", decay=0.0, features=None):
+def velocity(E, task, activation="relu", decay=0.0, features=OneLayer):
     """Eq. 20: dE/dt = Xᵀ((AYYᵀAH) ⊙ σ'(XE)) − E = −∇R/(2λ). E: (..., p, d_hidden) -> like E.
 
     decay > 0 puts A = (HHᵀ + λI)⁻¹, the same formula for Eqs 15 to 17. Raises as `readout` does.
@@ -191,7 +82,7 @@ def simulate(
     activation="relu",
     decay=0.0,
     *,
-    features=None,
+    features=OneLayer,
     record_every=10,
     snapshot_every=None,
     stop_at=None,
@@ -285,3 +176,77 @@ def _simulation(trail, stride, shape):
         snapshots=trail.column("snapshot") if len(snapshots) else trail.point.new_empty(0, *shape),
         **{name: trail.column(name) for name in columns},
     )
+
+
+class Minimum(NamedTuple):
+    """Where `minimise` ended: its E, R/λ there, velocities evaluated, ‖dE/dt‖/‖E‖ with the last rounding, and why."""
+
+    E: torch.Tensor
+    cost: float
+    evaluations: int
+    speed: float
+    why: str
+
+
+# How far kinks are rounded off beside the root mean square of H, one after another.
+ROUNDINGS = (0.06, 0.015, 0.004)
+
+
+def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evaluations=450, tolerance=1e-2):
+    """The end of Eq. 20, t → ∞, directly: a local minimum of R by L-BFGS. E: one run, (p, d_hidden) -> Minimum.
+
+    Eq. 20 chatters on the kinks of ReLU, and so does every method along it. Here the kinks are rounded off, less and
+    less, and each rounded R is minimised from where the last one ended, with an equal share of `evaluations`. A stage ends
+    early where its velocity is at most `tolerance` ‖E‖. Raises ValueError for a batch and as `readout` does.
+    """
+    activation, tolerance = activation_of(activation), checks.positive("tolerance", tolerance)
+    exact = Isolated(task, E, activation, decay, features)
+    if E.ndim != exact.features.ndim:
+        raise ValueError(f"E has shape {tuple(E.shape)}; minimise takes one run, {exact.features.ndim} dimensions")
+    stages = ROUNDINGS if activation.kinked else (None,)
+    share = checks.whole("evaluations", evaluations, len(stages)) // len(stages)
+    used = 0
+    for width in stages:
+        size = exact.solve(E).H.square().mean().sqrt()
+        rounded = activation if width is None else smoothed(activation, width * float(size))
+        descent = _Descent(Isolated(task, E, rounded, decay, features), E, tolerance)
+        E, used = descent.run(E, share), used + descent.evaluations
+    return Minimum(E, float(exact.cost(E)), used, descent.speed, descent.why)
+
+
+class _Descent:
+    """R and its gradient for SciPy, with a count, the best point seen and the speed there."""
+
+    def __init__(self, layer, like, tolerance):
+        self.layer, self.like, self.tolerance = layer, like, tolerance
+        self.evaluations, self.lowest, self.best, self.speed = 0, np.inf, like, np.inf
+
+    def run(self, start, most):
+        """The best point that about `most` evaluations find."""
+        flat = start.double().reshape(-1).numpy(force=True)
+        options = dict(maxfun=most, maxiter=most, maxcor=30, ftol=0, gtol=0)
+        message = minimize(self, flat, jac=True, method="L-BFGS-B", callback=self.arrived, options=options).message
+        if self.speed <= self.tolerance:
+            self.why = f"the velocity is down to {self.tolerance:g} ‖E‖"
+        else:
+            self.why = f"{most} evaluations a stage ran out" if self.evaluations >= most else message
+        return self.best
+
+    def __call__(self, flat):
+        self.evaluations += 1
+        E = torch.as_tensor(flat).to(self.like).view(self.like.shape)
+        try:
+            solution = self.layer.solve(E)
+        except ValueError:
+            if self.evaluations == 1:
+                raise
+            return np.inf, np.zeros_like(flat)  # a step too long, which the line search takes back
+        velocity, cost = self.layer.velocity(E, solution), float(self.layer.cost(E, solution))
+        if cost < self.lowest:
+            self.lowest, self.best, self.speed = cost, E.clone(), float(velocity.norm() / E.norm())
+        return cost, -2 * velocity.double().reshape(-1).numpy(force=True)
+
+    def arrived(self, intermediate_result):
+        """SciPy's callback after a step."""
+        if self.speed <= self.tolerance:
+            raise StopIteration

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from grokbook import integrators
 from grokbook.integrators import METHODS
-from grokbook.isolated import Isolated, SimulationError, initial_embedding, simulate
+from grokbook.eq20 import Isolated
+from grokbook.isolated import SimulationError, initial_embedding, simulate
 from grokbook.tasks import modular_addition
 
 OPTIMISERS = ("momentum", "adam")  # they follow no flow to any order

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokbook import checkpoint, isolated
-from grokbook.isolated import Isolated, SimulationError, cost, initial_embedding, lower_gram, readout, simulate, velocity
+from grokbook import checkpoint, eq20
+from grokbook.eq20 import Isolated, lower_gram
+from grokbook.isolated import SimulationError, cost, initial_embedding, minimise, readout, simulate, velocity
 from grokbook.network import FeatureMap, ManyLayers, OneLayer
 from grokbook.tasks import boolean, modular_addition, split
 
@@ -170,7 +171,7 @@ def test_the_upper_triangle_is_never_read(monkeypatch):
         gram = H @ H.mT
         return gram.masked_fill(torch.ones_like(gram).triu(1).bool(), float("nan"))
 
-    monkeypatch.setattr(isolated, "lower_gram", spoiled)
+    monkeypatch.setattr(eq20, "lower_gram", spoiled)
     torch.testing.assert_close(velocity(E, task), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -235,7 +236,7 @@ def test_the_closed_form_of_one_layer_is_autograd_through_it():
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_any_depth(make, decay):
     task, _ = make()
-    features = partial(ManyLayers, n_inputs=task.p, widths=(6, 20), activation="gelu")
+    features = partial(ManyLayers, n_inputs=task.p, widths=(6, 20))
     theta = torch.randn(features(task.inputs).size, generator=generator(2), dtype=torch.float64)
 
     def dense(theta):
@@ -245,12 +246,12 @@ def test_any_depth(make, decay):
         return theta @ theta + torch.trace(task.Y_train.T @ A @ task.Y_train)
 
     expected = torch.func.grad(dense)(theta)
-    found = velocity(theta, task, decay=decay, features=features)
+    found = velocity(theta, task, activation="gelu", decay=decay, features=features)
     assert (found + expected / 2).norm() < 1e-8 * expected.norm()
-    torch.testing.assert_close(cost(theta, task, decay=decay, features=features), dense(theta), rtol=1e-9, atol=0)
+    torch.testing.assert_close(cost(theta, task, activation="gelu", decay=decay, features=features), dense(theta), rtol=1e-9, atol=0)
     both = torch.stack([theta, 0.9 * theta])
-    run = simulate(both, task, steps=4, record_every=2, decay=decay, features=features, progress=False)
-    alone = simulate(theta, task, steps=4, record_every=2, decay=decay, features=features, progress=False)
+    run = simulate(both, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False)
+    alone = simulate(theta, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False)
     torch.testing.assert_close(run.E[0], alone.E, rtol=1e-8, atol=1e-10)
     assert run.cost.shape == (3, 2) and run.norms.shape == (3, 2, 2)
 
@@ -330,6 +331,61 @@ def test_runs_are_the_same_bit_for_bit():
     first, again = (simulate(E, task, steps=30, progress=False) for _ in range(2))
     assert torch.equal(first.E, again.E)
     assert torch.equal(first.cost, again.cost)
+
+
+# The end point directly
+
+
+def test_the_end_of_a_smooth_network_is_where_its_velocity_vanishes():
+    task, E = case(width=30)
+    found = minimise(E, task, "gelu", evaluations=4000, tolerance=1e-4)
+    assert found.why == "the velocity is down to 0.0001 ‖E‖"
+    assert velocity(found.E, task, "gelu").norm() <= 1e-4 * found.E.norm()
+    assert found.cost == pytest.approx(float(cost(found.E, task, "gelu")))
+    there = simulate(found.E, task, step=1e-3, steps=100, activation="gelu", record_every=50, progress=False)
+    assert (there.E - found.E).norm() < 1e-3 * found.E.norm()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_end_of_relu_is_at_least_as_low_as_a_long_simulation_with_a_quarter_of_its_velocities(seed):
+    task, E = modular_addition(11, 0.75, generator(seed)), initial_embedding(11, 80, generator(seed + 5))
+    long = simulate(E, task, step=1e-2, steps=1500, method="adaptive", record_every=100, progress=False)
+    found = minimise(E, task, evaluations=int(long.evaluations[-1]) // 4)
+    assert found.evaluations <= long.evaluations[-1] / 4 + 6
+    assert found.cost < 1.005 * long.cost[-1]
+    norm_E, norm_W = (found.E**2).sum(), (readout(found.E, task) ** 2).sum()
+    assert norm_E == pytest.approx(float(norm_W), rel=0.02), "the norms balance at a minimum"
+
+
+def test_a_step_too_long_for_the_line_search_is_taken_back_and_the_best_point_kept(monkeypatch):
+    task, E = case(width=30)
+    solve, calls = Isolated.solve, []
+
+    def sometimes(self, theta):
+        calls.append(1)
+        if len(calls) % 5 == 4:
+            raise ValueError("singular")
+        return solve(self, theta)
+
+    monkeypatch.setattr(Isolated, "solve", sometimes)
+    found = minimise(E, task, "gelu", evaluations=60)
+    monkeypatch.undo()
+    assert torch.isfinite(found.E).all() and found.cost < cost(E, task, "gelu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(E=torch.ones(2, P, 30, dtype=torch.float64)), r"shape \(2, 5, 30\); minimise takes one run, 2 dimensions"),
+        (dict(evaluations=2), "evaluations=2 must be a whole number of at least 3"),
+        (dict(tolerance=0), "tolerance=0 must be a positive number"),
+        (dict(E=torch.zeros(P, 30, dtype=torch.float64)), "has rank 0 of 10"),
+    ],
+)
+def test_minimise_refuses(change, message):
+    task, E = case(width=30)
+    with pytest.raises(ValueError, match=message):
+        minimise(**{**dict(E=E, task=task), **change})
 
 
 # Going on from a saved state
