@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import torch
 
+from grokbook.measure import cosine  # noqa: F401
+
 MEMORISED = 0.2  # |F - y| / (1 + |y|) above which a network has not memorised
 
 
@@ -42,12 +44,3 @@ def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMOR
     point = level_set.retract(theta) if at == "nearest" else theta
     return Direction(level_set.tangent(point, -theta), point, float((point - theta).norm()))
 
-
-def cosine(a, b):
-    """cos∠(a, b) along the last dimension. (..., d), (..., d) -> (...). Raises ValueError for a zero vector."""
-    lengths = a.norm(dim=-1) * b.norm(dim=-1)
-    if not bool((lengths > 0).all()):
-        raise ValueError(
-            "one of the vectors is zero and has no direction; for an update, take more steps or a larger step"
-        )
-    return (a * b).sum(-1) / lengths

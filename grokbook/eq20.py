@@ -89,7 +89,8 @@ class Isolated:
             raise ValueError(f"E has shape {tuple(theta.shape)}, but p={self.task.p}; E must be (..., p, d_hidden)")
         if (theta.dtype, theta.device) != (self.Y.dtype, self.Y.device):
             raise ValueError(
-                f"E is {theta.dtype} on {theta.device}, what was prepared {self.Y.dtype} on {self.Y.device}; use .to(...)"
+                f"E is {theta.dtype} on {theta.device}, what was prepared {self.Y.dtype} on {self.Y.device}; "
+                "use .to(...)"
             )
 
     def _explain(self, H, singular):

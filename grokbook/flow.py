@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from scipy.integrate import solve_ivp
 
-from grokbook import checks, checkpoint, integrators
+from grokbook import checkpoint, checks, integrators
 from grokbook.progress import bar
 
 # DOP853 is left out: between its long steps it interpolates with errors a thousand times the tolerance.
@@ -41,16 +41,17 @@ class Trail:
 def follow(field, point, span, strides, method, record, *, stop=None, store=None, save_every=None, progress=True):
     """Advance by `strides` stretches of time `span` each, or of the times in the list `span`. -> Trail.
 
-    field and point as in `grokbook.integrators`; record(k, point, last, evaluations) returns a dict of tensors after k strides, {} where
-    nothing is due and with an entry `last` where it is due only because the path ends; stop(record) ends the path. store: a `checkpoint.Store`, saved every `save_every` strides and at the
-    end, also when an error or an interruption ends the path; a path that was saved goes on from there.
-    Raises FlowError with the records so far where a stride fails or leaves the finite numbers.
-    """
+    field and point as in `grokbook.integrators`; record(k, point, last, evaluations) returns a dict of tensors after k
+    strides, {} where nothing is due and with an entry `last` where it is due only because the path ends; stop(record)
+    ends the path. store: a `checkpoint.Store`, saved every `save_every` strides and at the end, also when an error or
+    an interruption ends the path; a path that was saved goes on from there. Raises FlowError with the records so far
+    where a stride fails or leaves the finite numbers."""
     store = store or checkpoint.Store(None, {})
     now, records = store.load(point.device) or ((0, point, {}, 0), {})
     if now[0] > strides:
         raise ValueError(
-            f"{store.path} holds a path of {now[0]} strides, longer than {strides}; ask for as many, or choose another file"
+            f"{store.path} holds a path of {now[0]} strides, longer than {strides}; ask for as many, or choose "
+            "another file"
         )
     counted, saved = _Counted(field, now[3]), now[0]
     records = {k: kept for k, kept in records.items() if "last" not in kept or k == strides}
@@ -110,13 +111,12 @@ class Path:
 def flow(field, start, times, *, step=None, method="rk4", tolerance=None, max_steps=1_000_000):
     """The path of θ' = field(θ) with θ(times[0]) = start, recorded at times. start: (...) -> Path.
 
-    method: a name of `grokbook.integrators.METHODS`, with fixed steps of at most `step`, an even number of them between
-    two recorded times, or with steps of its own to `tolerance`; or SciPy's "RK45", "Radau" or "LSODA", with a local error
-    below `tolerance` (1e-10), relative and absolute. The last two are for stiff fields, such as -∇L_λ with a small λ over
-    times of 1/λ.
-    Raises ValueError for bad input, a path that leaves the finite numbers (FlowError with what there is of it) and one
-    that needs more than `max_steps` steps (evaluations of the field, for SciPy's solvers).
-    """
+    method: a name of `grokbook.integrators.METHODS`, with fixed steps of at most `step`, an even number of them
+    between two recorded times, or with steps of its own to `tolerance`; or SciPy's "RK45", "Radau" or "LSODA", with a
+    local error below `tolerance` (1e-10), relative and absolute. The last two are for stiff fields, such as -∇L_λ with
+    a small λ over times of 1/λ. Raises ValueError for bad input, a path that leaves the finite numbers (FlowError with
+    what there is of it) and one that needs more than `max_steps` steps (evaluations of the field, for SciPy's
+    solvers)."""
     times = torch.as_tensor(times, dtype=start.dtype, device=start.device)
     if times.ndim != 1 or len(times) < 1 or not bool((times.diff() > 0).all() and times.isfinite().all()):
         raise ValueError(

@@ -18,12 +18,12 @@ from grokbook.eq20 import Isolated
 from grokbook.flow import FlowError
 from grokbook.network import OneLayer
 
+
 def readout(E, task, activation="relu", decay=0.0, features=OneLayer):
     """Eq. 18, W = H⁺Y, or Eq. 15 for decay > 0. E: (..., p, d_hidden) -> (..., d_hidden, m).
 
-    features as in `Isolated`. Raises ValueError where d_hidden <= n with decay=0, and for a singular HHᵀ with the training
-    samples to blame.
-    """
+    features as in `Isolated`. Raises ValueError where d_hidden <= n with decay=0, and for a singular HHᵀ with the
+    training samples to blame."""
     return Isolated(task, E, activation, decay, features).solve(E).W_transposed.mT
 
 
@@ -97,12 +97,12 @@ def simulate(
     """Section 7.3: E ← E + step · velocity(E), recorded every `record_every` steps and at the end. -> Simulation.
 
     E: (..., p, d_hidden), or the θ of `features`. stop_at: end at the first record where every run has this test
-    accuracy. state_file: the run is saved there every `save_every` steps and when it is interrupted; called again with the
-    same arguments (steps may grow) it goes on from there and gives the numbers of an uninterrupted run. device, dtype: E
-    and the task are moved. method: a name of `grokbook.integrators.METHODS`. "adaptive" needs the fewest velocities: it
-    covers the same time, step · steps, and goes from record to record in steps of its own, set by `tolerance`.
-    Raises ValueError for bad input or another run's state, SimulationError where the state stops being finite.
-    """
+    accuracy. state_file: the run is saved there every `save_every` steps and when it is interrupted; called again with
+    the same arguments (steps may grow) it goes on from there and gives the numbers of an uninterrupted run. device,
+    dtype: E and the task are moved. method: a name of `grokbook.integrators.METHODS`. "adaptive" needs the fewest
+    velocities: it covers the same time, step · steps, and goes from record to record in steps of its own, set by
+    `tolerance`. Raises ValueError for bad input or another run's state, SimulationError where the state stops being
+    finite."""
     step, steps = checks.positive("step", step), checks.whole("steps", steps)
     record_every, save_every = checks.whole("record_every", record_every, 1), checks.whole("save_every", save_every, 1)
     snapshot_every = snapshot_every if snapshot_every is None else checks.whole("snapshot_every", snapshot_every, 1)
@@ -196,9 +196,8 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
     """The end of Eq. 20, t → ∞, directly: a local minimum of R by L-BFGS. E: one run, (p, d_hidden) -> Minimum.
 
     Eq. 20 chatters on the kinks of ReLU, and so does every method along it. Here the kinks are rounded off, less and
-    less, and each rounded R is minimised from where the last one ended, with an equal share of `evaluations`. A stage ends
-    early where its velocity is at most `tolerance` ‖E‖. Raises ValueError for a batch and as `readout` does.
-    """
+    less, and each rounded R is minimised from where the last one ended, with an equal share of `evaluations`. A stage
+    ends early where its velocity is at most `tolerance` ‖E‖. Raises ValueError for a batch and as `readout` does."""
     activation, tolerance = activation_of(activation), checks.positive("tolerance", tolerance)
     exact = Isolated(task, E, activation, decay, features)
     if E.ndim != exact.features.ndim:

@@ -2,8 +2,8 @@
 
 import torch
 
-# Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry of HHᵀ, and the
-# paper's runs one of 8e-4; a tolerance that grew with n would stop float32 at widths just above n.
+# Repeated rows of H leave a squared pivot of at most 0.3 rounding units beside the largest diagonal entry of HHᵀ, and
+# the paper's runs one of 8e-4; a tolerance that grew with n would stop float32 at widths just above n.
 NOISE_PIVOT = 8
 # A row belongs to a dependency when at least this share of its unit vector lies in the null space of the Gram matrix.
 SHARE_IN_DEPENDENCY = 1e-6

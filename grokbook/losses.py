@@ -1,4 +1,5 @@
-"""Loss functions of the outputs: value, gradient, and the Gauss–Newton metric on outputs, for any leading dimensions."""
+"""Loss functions of the outputs: value, gradient, and the Gauss–Newton metric on outputs, for any leading
+    dimensions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

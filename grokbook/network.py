@@ -10,7 +10,8 @@ from grokbook.activations import ACTIVATIONS, activation_of
 
 
 class FeatureMap:
-    """H = h(θ), the last hidden layer before a linear readout. `ndim` dimensions of θ are one point, the rest are runs."""
+    """H = h(θ), the last hidden layer before a linear readout. `ndim` dimensions of θ are one point, the rest are
+    runs."""
 
     ndim = 1
 
@@ -87,9 +88,8 @@ def uniform(shape, generator, dtype=torch.float64):
 class Deep:
     """f(θ, x) = σ(… σ(x E₁) … E_l) W on the inputs X, no biases; θ holds all layers, row by row.
 
-    X: (n, n_in); widths: of the hidden layers; θ: (..., d). F(θ): (..., n outputs), sample by sample. Leading dimensions
-    of θ are separate networks. Device and dtype follow X. Products with J come from torch.func.
-    """
+    X: (n, n_in); widths: of the hidden layers; θ: (..., d). F(θ): (..., n outputs), sample by sample. Leading
+    dimensions of θ are separate networks. Device and dtype follow X. Products with J come from torch.func. """
 
     def __init__(self, X, widths, outputs, activation="relu"):
         checks.real("X", X, (None, None))

@@ -1,4 +1,5 @@
-"""Tasks: inputs, targets, the split, and the rule by which an output is right; tables of sums and products, bits, and yours."""
+"""Tasks: inputs, targets, the split, and the rule by which an output is right; tables of sums and products, bits, and
+    yours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,7 +60,8 @@ def same_sign(outputs, Y):
 
 
 def near(outputs, Y):
-    """Right where no output misses its target by more than half of the targets' spread. (..., n, m) -> (..., n) bool."""
+    """Right where no output misses its target by more than half of the targets' spread. (..., n, m) -> (..., n)
+    bool."""
     return ((outputs - Y).abs() <= Y.std() / 2).all(-1)
 
 
@@ -84,8 +86,8 @@ class Task:
         """A task of your own: arrays or tensors, samples in rows; a vector of targets is one output.
 
         right: `largest`, `same_sign`, `near` or your own; by default the one that fits the targets: one-hot rows, ±1,
-        any others. Raises ValueError for shapes that do not fit, entries that are not finite and a side without samples.
-        """
+        any others. Raises ValueError for shapes that do not fit, entries that are not finite and a side without
+        samples. """
         given = dict(X_train=X_train, Y_train=Y_train, X_test=X_test, Y_test=Y_test)
         X_train, Y_train, X_test, Y_test = (_samples(name, array) for name, array in given.items())
         for X, Y, side in ((X_train, Y_train, "train"), (X_test, Y_test, "test")):
@@ -180,7 +182,8 @@ def table(p, rule, train_fraction=None, generator=None, *, test_size=None):
 
 
 def modular_addition(p, train_fraction=None, generator=None, *, test_size=None):
-    """Section 7.1: all p (p + 1) / 2 unordered pairs with c = (a + b) mod p, split as in `table` (App. D: test_size=7)."""
+    """Section 7.1: all p (p + 1) / 2 unordered pairs with c = (a + b) mod p, split as in `table` (App. D:
+    test_size=7)."""
     return table(p, lambda a, b: (a + b) % p, train_fraction, generator, test_size=test_size)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-LEAK = 0.1  # the slope of the paper's leaky ReLU below zero
+from grokbook.activations import leaky_relu
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,6 @@ def addition(weights=2):
 def two_layers(target=1.0):
     """Fig. 3, left and centre: a linear network with one hidden unit, F = w_1 w_2; for y = 0 the origin is singular."""
     return _toy(lambda w: w[0] * w[1], target)
-
-
-def leaky_relu(z):
-    """z above zero, z/10 below (Section 3.3)."""
-    return torch.where(z > 0, z, LEAK * z)
 
 
 def leaky_addition(target=2.0):

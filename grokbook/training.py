@@ -57,13 +57,12 @@ def train(
     """App. D: θ ← θ − step (∇L(θ) + decay θ), all training samples at once. -> History.
 
     network: a TwoLayer or Deep on task.X_train. theta: (..., d), leading dimensions are separate networks trained
-    together; or generator: one network with PyTorch's default start. loss: a name of `grokbook.losses.LOSSES`: "mean" of
-    squares over all n·m entries, "sum" as in Eq. 1, "cross_entropy". decay is PyTorch's weight_decay, the λ of
-    L + (λ/2)‖θ‖². method: an integrator of fixed steps; "euler" is gradient descent, "momentum" and "adam" are PyTorch's
+    together; or generator: one network with PyTorch's default start. loss: a name of `grokbook.losses.LOSSES`: "mean"
+    of squares over all n·m entries, "sum" as in Eq. 1, "cross_entropy". decay is PyTorch's weight_decay, the λ of L +
+    (λ/2)‖θ‖². method: an integrator of fixed steps; "euler" is gradient descent, "momentum" and "adam" are PyTorch's
     SGD(momentum=0.9) and AdamW. stop_at: end at the first record where every network has this test accuracy.
-    state_file, save_every: as for `grokbook.isolated.simulate`. Raises ValueError for bad input, TrainingError where the
-    loss stops being finite.
-    """
+    state_file, save_every: as for `grokbook.isolated.simulate`. Raises ValueError for bad input, TrainingError where
+    the loss stops being finite. """
     step, decay = checks.positive("step", step), checks.not_negative("decay", decay)
     steps, record_every = checks.whole("steps", steps), checks.whole("record_every", record_every, 1)
     stop_at = stop_at if stop_at is None else checks.not_negative("stop_at", stop_at, most=1)
@@ -72,8 +71,8 @@ def train(
     X, Y = task.X_train.to(network.X), task.Y_train.to(network.X)
     if network.X.shape != X.shape or not torch.equal(network.X, X) or network.n_outputs != Y.shape[1]:
         raise ValueError(
-            f"the network is built on {tuple(network.X.shape)} inputs with {network.n_outputs} outputs, not on this task's "
-            f"X_train, {tuple(X.shape)} with {Y.shape[1]}; build it on task.X_train, one network a split"
+            f"the network is built on {tuple(network.X.shape)} inputs with {network.n_outputs} outputs, not on this "
+            f"task's X_train, {tuple(X.shape)} with {Y.shape[1]}; build it on task.X_train, one network a split"
         )
     theta = network.initial(generator) if theta is None else checks.real("theta", theta, (..., network.size)).detach()
     checks.alike(theta=theta, X=network.X)

@@ -112,8 +112,3 @@ class TestRefusals:
     def test_a_zero_vector_has_no_cosine(self):
         with pytest.raises(ValueError, match="zero"):
             cosine(point(1.0, 2.0), point(0.0, 0.0))
-
-
-def test_cosine_works_along_the_last_dimension():
-    a = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
-    assert torch.allclose(cosine(a, point(2.0, 0.0)), point(1.0, 0.5**0.5))

@@ -248,10 +248,16 @@ def test_any_depth(make, decay):
     expected = torch.func.grad(dense)(theta)
     found = velocity(theta, task, activation="gelu", decay=decay, features=features)
     assert (found + expected / 2).norm() < 1e-8 * expected.norm()
-    torch.testing.assert_close(cost(theta, task, activation="gelu", decay=decay, features=features), dense(theta), rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        cost(theta, task, activation="gelu", decay=decay, features=features), dense(theta), rtol=1e-9, atol=0
+    )
     both = torch.stack([theta, 0.9 * theta])
-    run = simulate(both, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False)
-    alone = simulate(theta, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False)
+    run = simulate(
+        both, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False
+    )
+    alone = simulate(
+        theta, task, steps=4, record_every=2, activation="gelu", decay=decay, features=features, progress=False
+    )
     torch.testing.assert_close(run.E[0], alone.E, rtol=1e-8, atol=1e-10)
     assert run.cost.shape == (3, 2) and run.norms.shape == (3, 2, 2)
 
@@ -376,7 +382,10 @@ def test_a_step_too_long_for_the_line_search_is_taken_back_and_the_best_point_ke
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(E=torch.ones(2, P, 30, dtype=torch.float64)), r"shape \(2, 5, 30\); minimise takes one run, 2 dimensions"),
+        (
+            dict(E=torch.ones(2, P, 30, dtype=torch.float64)),
+            r"shape \(2, 5, 30\); minimise takes one run, 2 dimensions",
+        ),
         (dict(evaluations=2), "evaluations=2 must be a whole number of at least 3"),
         (dict(tolerance=0), "tolerance=0 must be a positive number"),
         (dict(E=torch.zeros(P, 30, dtype=torch.float64)), "has rank 0 of 10"),
@@ -535,7 +544,16 @@ def test_an_unknown_activation_lists_the_known_ones():
 
 @pytest.mark.parametrize(
     "bad",
-    [dict(step=0), dict(step=-0.5), dict(step=float("nan")), dict(steps=-1), dict(record_every=0), dict(save_every=0), dict(steps=10.5), dict(snapshot_every=-5)],
+    [
+        dict(step=0),
+        dict(step=-0.5),
+        dict(step=float("nan")),
+        dict(steps=-1),
+        dict(record_every=0),
+        dict(save_every=0),
+        dict(steps=10.5),
+        dict(snapshot_every=-5),
+    ],
 )
 def test_simulate_refuses_steps_that_lead_nowhere(bad):
     task, E = case()

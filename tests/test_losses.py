@@ -35,9 +35,14 @@ def test_leading_dimensions_are_separate_runs(case):
 
 
 def test_values_are_those_of_torch():
-    outputs, labels = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)).double(), torch.tensor([0, 2, 1, 0, 2])
+    outputs, labels = (
+        torch.randn(5, 3, generator=torch.Generator().manual_seed(1)).double(),
+        torch.tensor([0, 2, 1, 0, 2]),
+    )
     Y = torch.eye(3, dtype=torch.float64)[labels]
-    torch.testing.assert_close(loss_of("cross_entropy").value(outputs, Y), torch.nn.functional.cross_entropy(outputs, labels))
+    torch.testing.assert_close(
+        loss_of("cross_entropy").value(outputs, Y), torch.nn.functional.cross_entropy(outputs, labels)
+    )
     torch.testing.assert_close(loss_of("mean").value(outputs, Y), torch.nn.functional.mse_loss(outputs, Y))
     assert loss_of("sum").value(outputs, Y) == pytest.approx(15 * float(loss_of("mean").value(outputs, Y)))
 

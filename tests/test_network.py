@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokbook.levelset import LevelSet
 from grokbook.activations import ACTIVATIONS
+from grokbook.levelset import LevelSet
 from grokbook.network import TwoLayer
 from grokbook.tasks import modular_addition
 
@@ -192,7 +192,7 @@ class TestPinned:
 class TestRefusals:
     @pytest.mark.parametrize("shape, width, outputs", [((3,), 4, 2), ((3, 2), 0, 2), ((3, 2), 4, 0)])
     def test_sizes(self, shape, width, outputs):
-        with pytest.raises(ValueError, match="X has shape|must be a whole number of at least 1"):
+        with pytest.raises(ValueError, match=r"X has shape|must be a whole number of at least 1"):
             TwoLayer(torch.ones(shape), width, outputs)
 
     def test_unknown_activation_lists_the_known(self):

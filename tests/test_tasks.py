@@ -123,7 +123,9 @@ def test_p_below_two_gives_no_task(p):
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.2, 1.7, float("nan")])
 def test_a_fraction_lies_strictly_between_zero_and_one(fraction):
-    with pytest.raises(ValueError, match=rf"train_fraction={fraction} (must be a positive number and at most 1|leaves 15 of 15)"):
+    with pytest.raises(
+        ValueError, match=rf"train_fraction={fraction} (must be a positive number and at most 1|leaves 15 of 15)"
+    ):
         modular_addition(5, fraction, generator())
 
 
@@ -222,7 +224,9 @@ def test_p_is_a_whole_number(wrong):
 
 
 def test_a_seed_is_no_generator():
-    with pytest.raises(ValueError, match=r"generator=3 must be a torch.Generator; pass torch.Generator\(\).manual_seed"):
+    with pytest.raises(
+        ValueError, match=r"generator=3 must be a torch.Generator; pass torch.Generator\(\).manual_seed"
+    ):
         modular_addition(5, 0.5, 3)
 
 
