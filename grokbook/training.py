@@ -86,7 +86,7 @@ def train(
 
     def field(theta):
         outputs, pull = network.linearised(theta)
-        return pull(objective.gradient(outputs, Y)).add_(theta, alpha=coupled).neg_()
+        return pull(objective.gradient(outputs, Y).neg_()).sub_(theta, alpha=coupled)
 
     def record(k, theta, last, evaluations):
         if k % record_every and not last:
