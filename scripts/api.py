@@ -16,13 +16,20 @@ PAGE = "api.md"
 
 # The public names, by module. They stay as they are; the rest of the package is free to change.
 NAMES = {
-    "tasks": ["modular_addition", "Task"],
-    "isolated": ["readout", "cost", "velocity", "simulate", "Simulation"],
-    "levelset": ["LevelSet"],
-    "network": ["TwoLayer"],
+    "tasks": ["Task", "modular_addition", "modular_multiplication", "table", "boolean", "lottery", "split"],
+    "isolated": ["readout", "cost", "velocity", "simulate", "Simulation", "minimise", "Minimum", "initial_embedding"],
+    "network": ["TwoLayer", "Deep", "ManyLayers"],
+    "activations": ["Activation", "softplus", "smoothed"],
+    "losses": ["Loss"],
     "training": ["train", "History"],
-    "fourier": ["features"],
-    "claims": ["claim"],
+    "flow": ["flow", "Path"],
+    "levelset": ["LevelSet"],
+    "direction": ["norm_minimising_direction", "Direction"],
+    "probe": ["Probe", "Check"],
+    "fourier": ["features", "circle_measures"],
+    "measure": ["power", "first_passage", "cosine"],
+    "sweep": ["grid", "sweep", "SweepError"],
+    "claims": ["claim", "note"],
     "explore": ["scrub", "live"],
 }
 
