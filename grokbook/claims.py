@@ -16,7 +16,8 @@ _SIGNS = {
     **{"le": "≤", "ge": "≥", "ne": "≠", "ll": "≪", "gg": "≫", "approx": "≈", "sim": "~", "propto": "∝", "in": "∈"},
     **{"to": "→", "infty": "∞", "pm": "±", "times": "×", "cdot": "·", "odot": "⊙", "perp": "⊥", "angle": "∠"},
     **{"lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩", "dots": "…", "ell": "ℓ"},
-    **{"nabla": "∇", "partial": "∂", "sum": "Σ", "top": "ᵀ", "varepsilon": "ε", "varphi": "φ", "lambda": "λ"},
+    **{"nabla": "∇", "partial": "∂", "sum": "Σ", "top": "ᵀ", "varepsilon": "ε", "varphi": "φ"},
+    **{"lambda": "λ", "Lambda": "Λ"},  # Unicode spells it lamda
     **dict.fromkeys(["left", "right", "mathrm", "operatorname", "text", "mathbf", "boldsymbol", "bigl", "bigr"], ""),
 }
 _RAISED = str.maketrans("0123456789+-ntkipᵀ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵗᵏⁱᵖᵀ")
@@ -176,10 +177,10 @@ def _condition(bounds, unit):
 
 
 def _shown(value, bounds, unit):
-    """The value to the fewest digits, at least two, that leave its verdict as it is and tell it from its bounds."""
+    """The value to the fewest digits, at least two, that leave its verdict as it is and tell it from a strict bound."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    different = {bound for bound in bounds.values() if bound != value}
+    different = {bounds[name] for name in ("below", "above") if name in bounds and bounds[name] != value}
     for digits in range(2, 17):
         rounded = float(f"{value:.{digits - 1}e}")
         if _holds(rounded, bounds) == _holds(value, bounds) and rounded not in different:

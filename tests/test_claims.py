@@ -142,6 +142,7 @@ def test_every_kind_of_number_is_taken(one, capsys):
         (0.04996, {"above": 0.05}, "0.04996"),
         (3.15, {"near": 3.14, "within": 0.02}, "3.15"),
         (5.0, {"below": 5}, "5"),
+        (0.5 + 1e-16, {"near": 0.5, "within": 0.01}, "0.50"),
     ],
 )
 def test_a_value_shows_the_digits_that_its_verdict_needs(value, bounds, shown):
@@ -174,6 +175,7 @@ def test_the_shown_value_has_the_verdict_of_the_exact_one_and_differs_from_its_b
         (r"$\sigma_{\min}(J)$ at $d_h = 48$", "σₘᵢₙ(J) at dₕ = 48"),
         (r"$\tfrac12\lambda$, $\frac{a}{b}$ and $\sqrt{2}$", "1/2λ, a/b and √(2)"),
         (r"$H^\top H$, $e^{-4t}$, $\theta_\lambda$", "Hᵀ H, e⁻⁴ᵗ, θ_λ"),
+        (r"$2\Lambda/s$", "2Λ/s"),
         ("5 $ and no formula", "5 $ and no formula"),
         (r"$\Delta\theta\,\mathrm{d}t$, $p^{-1/2}$", "Δθdt, p^(-1/2)"),
     ],
