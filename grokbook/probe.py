@@ -1,0 +1,301 @@
+"""The geometry of the zero-loss set for any torch.nn.Module on its own data: what its updates can be compared with."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from grokbook import checks, linalg
+from grokbook.direction import MEMORISED, norm_minimising_direction
+from grokbook.jacobians import MatrixFree
+from grokbook.levelset import LevelSet
+from grokbook.measure import cosine
+
+KINKED = (nn.ReLU, nn.LeakyReLU)  # the modules whose kink is at 0
+CHUNK = 20  # rows of J at a time where JJᵀ comes from products
+STEPS = tuple(10.0**-k for k in range(1, 8))
+FITTED = 3  # steps that `check` fits its order to
+NOISE = 100  # changes of F below so many rounding units of |F| are noise
+
+
+class Check(NamedTuple):
+    """What F and |θ| do along θ + s v/|v|: whether v is tangent to the level set of F through θ, and lowers the norm.
+
+    order: of |F − F(θ)| in s, infinite where F does not change; slope: of |θ|²/2 in s; normal: |Jv|/|v|.
+    """
+
+    tangent: bool
+    lowers_norm: bool
+    order: float
+    slope: float
+    normal: float
+
+    def __str__(self):
+        kinks = ", as kinks are crossed" if self.order < 1.5 else ""
+        stays = f"stays on the set to first order (F changes at order {self.order:.1f}{kinks})"
+        leaves = f"leaves the set at first order, |Jv| = {self.normal:.1g} |v|: project it with .tangent(v)"
+        falls = "lowers the norm" if self.lowers_norm else "does not lower the norm, as .direction() does"
+        return f"{stays if self.tangent else leaves}; {falls} (slope of |θ|²/2: {self.slope:.2g})"
+
+
+class Probe:
+    """Z = {θ : module(inputs) = targets} around a module's current parameters: LevelSet for a network of your own.
+
+    inputs: what the module takes; targets: real, of the outputs' shape; m is their number. θ: (d,), the trainable
+    parameters in the order of named_parameters(); those with requires_grad=False are held, and named in `frozen`. Each
+    call reads the module anew and runs it on copies: its parameters, buffers and mode stay as they are.
+
+    J (m, d) is never formed. JJᵀ is made layer by layer where all parameters are those of Linear layers that see each
+    sample once and by itself: about 5 m² numbers. For any other module it is made of products, `chunk` rows at a time:
+    m backward passes and as many through them, and besides JJᵀ the memory of `chunk` such passes. float32 keeps half of
+    the digits of float64; for small singular values probe copy.deepcopy(module).double().
+
+    kinks=threshold pins the pre-activations of all nn.ReLU and nn.LeakyReLU submodules that are smaller than it: their
+    rows join J (and count in m) so that tangent vectors leave them as they are. A module that calls F.relu hides them.
+
+    Raises ValueError for no trainable parameter; parameters of several dtypes or devices; dropout or batch
+    normalisation in training mode; outputs that are no finite tensor; targets of another shape, dtype or device.
+    """
+
+    def __init__(self, module, inputs, targets, *, chunk=CHUNK):
+        self.module, self.inputs, self.chunk = module, inputs, checks.whole("chunk", chunk, 1)
+        parameters = dict(module.named_parameters())
+        self.shapes = {name: tuple(p.shape) for name, p in parameters.items() if p.requires_grad}
+        self.frozen = [name for name in parameters if name not in self.shapes]
+        if not self.shapes:
+            raise ValueError(f"none of the {len(parameters)} parameters is trainable; call module.requires_grad_()")
+        kinds = sorted({f"{p.dtype} on {p.device}" for p in parameters.values()})
+        if len(kinds) > 1:
+            raise ValueError(f"the parameters are {' and '.join(kinds)}; bring them together with module.to(...)")
+        outputs = self._forward(self.theta())[0]
+        if not torch.is_tensor(targets) or targets.shape != outputs.shape:
+            found = tuple(targets.shape) if torch.is_tensor(targets) else type(targets).__name__
+            raise ValueError(
+                f"the targets are {found} and the outputs {tuple(outputs.shape)}; give each output one target "
+                "(labels: torch.nn.functional.one_hot)"
+            )
+        checks.alike(targets=checks.real("targets", targets), outputs=outputs)
+        self.targets = targets.detach().flatten()
+
+    def __repr__(self):
+        frozen = f", frozen: {', '.join(self.frozen)}" if self.frozen else ""
+        size = f"{len(self.targets)} equations, {len(self.theta())} parameters"
+        return f"Probe({type(self.module).__name__}: {size}{frozen})"
+
+    def theta(self):
+        """The trainable parameters as they are now, a copy. -> (d,)."""
+        parameters = dict(self.module.named_parameters())
+        return checks.real("theta", torch.cat([parameters[name].detach().flatten() for name in self.shapes]))
+
+    def flatten(self, tensors):
+        """A vector like θ, from itself, from tensors in the order of the trainable parameters or by name. -> (d,)."""
+        if isinstance(tensors, dict):
+            missing = [name for name in self.shapes if name not in tensors]
+            if missing:
+                raise ValueError(f"no {', '.join(missing)} among {', '.join(tensors)}; pass every trainable parameter")
+            tensors = [tensors[name] for name in self.shapes]
+        if not torch.is_tensor(tensors):
+            found, wanted = [tuple(tensor.shape) for tensor in tensors], [*self.shapes.values()]
+            if found != wanted:
+                raise ValueError(f"the tensors have shapes {found} and the trainable parameters {wanted}")
+            tensors = torch.cat([tensor.flatten() for tensor in tensors])
+        theta = self.theta()
+        checks.alike(vector=checks.real("the vector", tensors, theta.shape), parameters=theta)
+        return tensors.detach()
+
+    def F(self, theta):
+        """module(inputs) with the trainable parameters θ, flattened. (d,) -> (m,)."""
+        return self._forward(theta)[0].flatten()
+
+    def residual(self):
+        """F − y. -> (m,)."""
+        return self.F(self.theta()) - self.targets
+
+    def loss_gradient(self):
+        """2 Jᵀ(F − y), the gradient of the sum of squares, Eq. 1. -> (d,)."""
+        return self.vjp(2 * self.residual())
+
+    def jvp(self, v):
+        """Jv. v: as `flatten` takes it -> (m,)."""
+        return _Equations(self).jvp(self.theta(), self.flatten(v))
+
+    def vjp(self, u):
+        """Jᵀu. (m,) -> (d,)."""
+        return _Equations(self).vjp(self.theta(), checks.real("u", u, self.targets.shape))
+
+    def gram(self):
+        """JJᵀ. -> (m, m)."""
+        return _Equations(self).gram(self.theta())
+
+    def tangent(self, v, kinks=None):
+        """(I − J⁺J)v, the part of v along Z. v: as `flatten` takes it -> (d,)."""
+        return MatrixFree(_Equations(self, kinks), self.theta()).tangent(self.flatten(v))
+
+    def direction(self, memorised=MEMORISED, kinks=None):
+        """(I − J⁺J)(−θ), Eq. 29: the direction along Z in which |θ| falls fastest. -> (d,).
+
+        Raises ValueError for fewer parameters than equations and for |F − y| > memorised (1 + |y|).
+        """
+        level_set = LevelSet(self.F, self.targets, products=_Equations(self, kinks))
+        return norm_minimising_direction(level_set, self.theta(), at="here", memorised=memorised).vector
+
+    def cosine(self, update, **options):
+        """cos∠(update, direction(**options)): 1 for an update that goes straight down the norm along Z."""
+        return float(cosine(self.flatten(update), self.direction(**options)))
+
+    def tangential_share(self, force, kinks=None):
+        """|(I − J⁺J) force| / |force|: 0 for the gradient of a loss, 1 for a force along Z."""
+        return float(self.tangent(_unit(self.flatten(force)), kinks).norm())
+
+    def smallest_singular_value(self):
+        """σ_min(J) = |Jᵀw| with w the last eigenvector of JJᵀ; 0.0 where its eigenvalue does not count in linalg.
+
+        Eigenvalues are singular values squared: σ_min/σ_max counts above 1.5e-8 √m in float64, 3.5e-4 √m in float32.
+        """
+        values, vectors = torch.linalg.eigh(self.gram())
+        if not linalg.counted(values.clamp(min=0), linalg.rank_tolerance(vectors))[0]:
+            return 0.0
+        # √λ has lost half of the digits; |Jᵀw| errs by the square of what w does.
+        return float(self.vjp(vectors[:, 0]).norm())
+
+    def check(self, direction, steps=STEPS):
+        """Walks along a vector to tell whether it is tangent to the level set through θ and lowers |θ|. -> Check.
+
+        steps: s/|θ|, two or more. The order is fitted to the three smallest that change F beyond rounding, and v is
+        tangent if Jv accounts for less than half of the change at the smallest.
+        """
+        theta, unit = self.theta(), _unit(self.flatten(direction))
+        here = self.F(theta)
+        s = theta.norm() * theta.new_tensor(sorted((checks.positive("step", step) for step in steps), reverse=True))
+        if len(s) < 2:
+            raise ValueError(f"steps={steps}; pass two or more, for an order to show")
+        change = torch.stack([(self.F(theta + length * unit) - here).norm() for length in s])
+        noise = NOISE * torch.finfo(theta.dtype).eps * (here.norm() + change.max())
+        seen = int((change > noise).sum())
+        slope, normal = float(theta @ unit), float(self.jvp(unit).norm())
+        falls = slope < -(torch.finfo(theta.dtype).eps ** 0.5) * float(theta.norm())
+        if seen == 0:
+            return Check(True, falls, np.inf, slope, normal)
+        fitted = slice(max(0, seen - FITTED), max(seen, 2))
+        order, _ = np.polyfit(s[fitted].log().cpu(), change.clamp(min=noise)[fitted].log().cpu(), 1)
+        return Check(bool(normal * s[seen - 1] < change[seen - 1] / 2), falls, float(order), slope, normal)
+
+    def _forward(self, theta, shifts=None):
+        """The outputs at θ; what goes into each kinked module; each Linear layer with what goes in and comes out.
+
+        shifts: tensors added to what the Linear layers return, in the order of their calls.
+        """
+        _require_deterministic(self.module)
+        kinked, linear = [], []
+
+        def before(_, arguments):
+            kinked.append(arguments[0].clone())  # the module may work in place
+
+        def after(layer, arguments, output):
+            linear.append((layer, arguments[0], output))
+            return output if shifts is None else output + shifts[len(linear) - 1]
+
+        parts = theta.split([int(np.prod(shape)) for shape in self.shapes.values()])
+        state = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        state |= {name: part.view(shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
+        children = list(self.module.modules())
+        hooks = [child.register_forward_pre_hook(before) for child in children if isinstance(child, KINKED)]
+        hooks += [child.register_forward_hook(after) for child in children if isinstance(child, nn.Linear)]
+        try:
+            with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no second derivative
+                outputs = functional_call(self.module, state, (self.inputs,))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if not torch.is_tensor(outputs) or outputs.ndim == 0:
+            raise ValueError(f"the module returns a {type(outputs).__name__}; wrap it to return (samples, ...) outputs")
+        if not torch.isfinite(outputs).all():
+            raise ValueError(f"{int((~torch.isfinite(outputs)).sum())} of the {outputs.numel()} outputs are not finite")
+        return outputs, kinked, linear
+
+
+class _Equations:
+    """The outputs and, below them, the pinned pre-activations as functions of θ, with products for MatrixFree."""
+
+    def __init__(self, probe, kinks=None):
+        self.probe, self.kinks = probe, kinks
+        outputs, *kinked = self._blocks(probe.theta())
+        if kinks is not None and not kinked:
+            raise ValueError(
+                f"kinks={kinks}, and no nn.ReLU or nn.LeakyReLU runs in {type(probe.module).__name__}; make its kinks "
+                "submodules (a call of F.relu cannot be seen), or leave kinks out"
+            )
+        held = [torch.ones_like(outputs, dtype=torch.bool)]
+        held += [z.abs() < checks.positive("kinks", kinks) for z in kinked]
+        self.entries = torch.cat([mask.flatten() for mask in held]).nonzero().flatten()
+        self.samples = torch.cat([mask.nonzero()[:, 0] for mask in held])
+
+    def __call__(self, theta, shifts=None):
+        return torch.cat([block.flatten() for block in self._blocks(theta, shifts)])[self.entries]
+
+    def _blocks(self, theta, shifts=None):
+        outputs, kinked, _ = self.probe._forward(theta, shifts)
+        return [outputs] if self.kinks is None else [outputs, *kinked]
+
+    def vjp(self, theta, u):
+        return vjp(self, theta)[1](u)[0]
+
+    def jvp(self, theta, v):
+        # The transpose of u -> Jᵀu, which is linear. Forward mode would do as well, and lacks more kernels.
+        pull = vjp(self, theta)[1]
+        return vjp(lambda u: pull(u)[0], theta.new_zeros(len(self.entries)))[1](v)[0]
+
+    def gram(self, theta):
+        """JJᵀ: layer by layer where products with one random vector confirm it, else all of it from products."""
+        gram = self._by_layers(theta)
+        if gram is not None:
+            u = torch.randn(len(gram), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(theta)
+            expected = self.jvp(theta, self.vjp(theta, u))
+            if (gram @ u - expected).norm() <= torch.finfo(theta.dtype).eps ** 0.5 * expected.norm():
+                return gram
+        rows = torch.eye(len(self.entries), dtype=theta.dtype, device=theta.device)
+        return vmap(lambda u: self.jvp(theta, self.vjp(theta, u)), chunk_size=self.probe.chunk)(rows)
+
+    def _by_layers(self, theta):
+        """Σ over the Linear layers of (ΔΔᵀ) ⊙ (AAᵀ + 1), A: what goes in, Δ: each row's derivatives by what comes out.
+
+        None where a layer does not see samples. Wrong where a row depends on several samples, a weight is used twice or
+        other parameters are trainable, which products can tell.
+        """
+        outputs, kinked, linear = self.probe._forward(theta)
+        inputs = [A for _, A, _ in linear]
+        if {(2, len(outputs))} != {(A.ndim, len(A)) for A in inputs} | {(2, len(z)) for z in kinked}:
+            return None
+        # Rows of different samples do not meet, so one backward pass serves a row of each.
+        turn = (self.samples[:, None] == self.samples).tril(-1).sum(1)
+        rows = theta.new_zeros(int(turn.max()) + 1, len(turn))
+        rows[turn, torch.arange(len(turn), device=theta.device)] = 1
+        pull = vjp(lambda *shifts: self(theta, shifts), *(torch.zeros_like(z) for _, _, z in linear))[1]
+        gram = theta.new_zeros(len(turn), len(turn))
+        for (layer, A, _), delta in zip(linear, vmap(pull)(rows), strict=True):
+            delta = delta[turn, self.samples]
+            bias = layer.bias is not None and layer.bias.requires_grad
+            inner = layer.weight.requires_grad * (A @ A.T) + bias
+            gram += (delta @ delta.T) * inner[self.samples][:, self.samples]
+        return gram
+
+
+def _require_deterministic(module):
+    for name, child in module.named_modules():
+        dropped = child.p if isinstance(child, nn.modules.dropout._DropoutNd) else getattr(child, "dropout", 0)
+        draws = isinstance(dropped, Real) and dropped > 0
+        if child.training and (draws or isinstance(child, nn.modules.batchnorm._BatchNorm)):
+            raise ValueError(
+                f"{name or 'the module'}, a {type(child).__name__}, is in training mode, where the outputs are no "
+                "function of the parameters alone; call module.eval() first, and module.train() when you go on"
+            )
+
+
+def _unit(vector):
+    if not vector.any():
+        raise ValueError("the vector is zero and has no direction")
+    return vector / vector.norm()
