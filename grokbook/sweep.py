@@ -1,22 +1,21 @@
-"""One function at many settings, side by side in processes, every finished result on disk the moment it is there."""
+"""One function at many settings, side by side in processes or on other machines, every finished run kept on disk."""
 
-import hashlib
 import inspect
 import itertools
-import json
-import tempfile
+import pickle
 import traceback
 from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import cloudpickle
 import joblib
 import torch
+from joblib.func_inspect import get_func_code
+from joblib.hashing import NumpyHasher
+from joblib.parallel import get_active_backend
 
-from grokbook import checkpoint
 from grokbook.progress import bar
-
-LABEL = "sweep.json"
-PLAIN = (int, float, str, bool, type(None), torch.Tensor)
 
 
 class SweepError(RuntimeError):
@@ -30,155 +29,148 @@ class SweepError(RuntimeError):
 def grid(**choices):
     """Every combination of the given lists, the last varying fastest: grid(p=[7, 11], seed=[0, 1]) -> 4 dicts.
 
-    Raises ValueError for a name without values.
+    Raises ValueError for a name without values, or with one value in place of a list.
     """
+    for name, values in choices.items():
+        if isinstance(values, str) or not hasattr(values, "__len__"):
+            raise ValueError(f"{name}={values!r} is not a list of values; give one, such as {name}=[{values!r}]")
     empty = [name for name, values in choices.items() if len(values) == 0]
     if empty or not choices:
         raise ValueError(f"the grid is empty: {', '.join(empty) or 'no names'} given no values; give at least one")
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
 
-def sweep(function, settings, folder=None, *, jobs=-1, progress=True, **fixed):
+def sweep(function, settings, folder=None, *, jobs=-1, batch=1, progress=True, **fixed):
     """function(**setting, **fixed) for every setting, in processes. -> list of results, in the order of settings.
 
-    settings: dicts of plain values, as from `grid`. A result is made of tensors, numbers, strings, lists and dicts.
-    With a folder every finished run is saved there at once, and a later call runs only what is missing: after an
-    interruption, a failure, or with more settings. The text of `function` is part of the sweep's identity, what it
-    calls is not. jobs: processes, -1 for one a core; `joblib.parallel_config` chooses another backend, "dask" for other
-    machines. Raises ValueError for no settings, one given twice, or the folder of another sweep, and SweepError naming
-    the settings that failed after all others have finished.
+    settings: dicts of arguments, as from `grid`. A result is anything that can be pickled. With a folder every finished
+    run is kept by the process that finished it, and a later call runs only what is missing: after an interruption, a
+    failure, a killed process, or with more settings. A run is known by its setting, by what is fixed, and by the text
+    of `function` with the variables it takes from a function around it; not by globals, nor by what it calls. Runs of
+    an older text stay beside the new ones. jobs: processes, -1 for one a core, 1 for none but this one.
+    `joblib.parallel_config` chooses another backend, "dask" for other machines, which must share the folder.
+    batch: runs a task. Raise it where a run is shorter than a task costs, about 1 ms in processes and 10 ms on Dask;
+    one core then takes a whole batch, and reports when it is through. Its finished runs are kept one by one even so.
+    Raises ValueError for no settings, one given twice, and what cannot be sent to a process or known again, and
+    SweepError naming the settings that failed after all others have finished.
     """
     settings = [dict(setting) for setting in settings]
-    keys = _keys(settings)
-    with _opened(folder, _label(function, fixed)) as place:
-        files = [place / f"{key}.pt" for key in keys]
-        missing = [i for i, file in enumerate(files) if not file.exists()]
-        failures = {}
-        with bar(len(files), len(files) - len(missing), progress) as shown:
-            for i, result, failure in _outcomes(function, settings, fixed, missing, jobs):
-                if failure is None:
-                    checkpoint.save(files[i], settings[i], {"result": result})
-                else:
-                    failures[i] = failure
-                shown.update()
-        results = [None if i in failures else checkpoint.load(file, settings[i]) for i, file in enumerate(files)]
-    results = [saved["result"] if saved else None for saved in results]
+    keys = _keys(function, settings, fixed, batch)
+    kept = _kept(function, fixed, folder)
+    runs = [(i, (keys[i], setting)) for i, setting in enumerate(settings)]
+    outcomes = dict(_attempt(kept, [run for run in runs if kept.check_call_in_cache(*run[1])]))
+    missing = [run for run in runs if run[0] not in outcomes]
+    with bar(len(runs), len(outcomes), progress) as shown:
+        for i, outcome in _outcomes(kept, missing, jobs, batch):
+            outcomes[i] = outcome
+            shown.update()
+    failures = {i: outcomes[i] for i, _ in runs if isinstance(outcomes[i], str)}
+    results = [None if i in failures else pickle.loads(outcomes[i]) for i, _ in runs]
     if failures:
-        named = "\n".join(f"{settings[i]}: {failures[i].splitlines()[-1]}" for i in sorted(failures))
-        message = f"{len(failures)} of {len(settings)} settings failed, the others are finished\n{named}"
+        named = "\n".join(f"{settings[i]}: {failure.splitlines()[-1]}" for i, failure in failures.items())
+        message = f"{len(failures)} of {len(runs)} settings failed, the others are finished\n{named}"
         raise SweepError(message, results, failures)
     return results
 
 
-def _outcomes(function, settings, fixed, missing, jobs):
-    """(index, result, failure) for every missing setting, as they come."""
-    left = dict.fromkeys(missing)
-    try:
-        for outcome in _parallel(function, settings, fixed, missing, jobs):
-            del left[outcome[0]]
-            yield outcome
-        return
-    except BrokenExecutor:
-        pass
-    # A process died without a word and took its pool along. One at a time, the rest shows which setting does that;
-    # two jobs, because one would run it in this process.
-    for i in left:
+def _attempt(kept, runs):
+    """[(index, pickled result or error message)]: an exception that left a process would stop the others."""
+    outcomes = []
+    for i, arguments in runs:
         try:
-            yield next(_parallel(function, settings, fixed, [i], 2))
-        except BrokenExecutor as error:
-            yield i, None, f"its process died: {type(error).__name__}"
+            outcomes.append((i, kept(*arguments)))
+        except (Exception, SystemExit):
+            outcomes.append((i, traceback.format_exc().strip()))
+    return outcomes
 
 
-def _parallel(function, settings, fixed, indices, jobs):
-    # One setting a batch, so that a finished one is not kept back by its neighbours.
-    pool = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
-    return pool(joblib.delayed(_attempt)(function, i, settings[i], fixed) for i in indices)
+def _outcomes(kept, runs, jobs, batch):
+    """(index, outcome) for every run, as they come."""
+    left = dict(runs)
+    while left:
+        broken = False
+        try:
+            for i, outcome in _finished(kept, list(left.items()), jobs, batch):
+                del left[i]
+                yield i, outcome
+        except BrokenExecutor:
+            broken = True  # A process died without a word and took its pool along.
+        # Alone, those left show which of them does that; with two jobs, because one would run it in this process.
+        for i in list(left):
+            alone = []
+            with suppress(BrokenExecutor):
+                alone = list(_finished(kept, [(i, left[i])], 2, 1))
+            del left[i]
+            yield from alone or [(i, "its process died: it was killed, ran out of memory, or crashed")]
+            if broken and not alone:
+                break  # Found; the others go on side by side.
 
 
-def _attempt(function, i, setting, fixed):
-    """One run, its error caught as text: an exception that left a process would stop the others."""
+def _finished(kept, runs, jobs, batch):
+    """(index, outcome) for every run, but for those of a task whose Dask workers died."""
+    tasks = [runs[k : k + batch] for k in range(0, len(runs), batch)]
+    backend, _ = get_active_backend()
+    if type(backend).__name__ != "DaskDistributedBackend":
+        pool = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
+        yield from itertools.chain.from_iterable(pool(joblib.delayed(_attempt)(kept, task) for task in tasks))
+        return
+    # joblib 1.6 waits for ever for a task that Dask gave up, and on a cluster of one core runs all in this process.
+    from distributed import KilledWorker, as_completed
+
+    client = backend.client
+    futures = [client.submit(_attempt, kept, task, pure=False, **backend.submit_kwargs) for task in tasks]
     try:
-        result = function(**setting, **fixed)
-        _check_plain(result)
-    except Exception:
-        return i, None, traceback.format_exc().strip()
-    return i, result, None
+        for future in as_completed(futures):
+            with suppress(KilledWorker):
+                yield from future.result()
+    finally:
+        client.cancel(futures)
 
 
-def _check_plain(result):
-    if isinstance(result, dict):
-        result = [*result.keys(), *result.values()]
-    if isinstance(result, (list, tuple)):
-        for item in result:
-            _check_plain(item)
-    elif not isinstance(result, PLAIN):
-        raise TypeError(f"a result holds a {type(result).__name__}; return tensors, numbers, strings, lists and dicts")
+def _kept(function, fixed, folder):
+    """run(key, setting), whose results joblib's Memory keeps on disk, in a folder for this text of `function`."""
+
+    # Made for every sweep: a function's text, without which Memory overlooks all runs, goes to its first folder alone.
+    def run(key, setting):
+        # As bytes: Memory cannot keep, from another process, an object whose class is defined in a notebook.
+        return cloudpickle.dumps(function(**setting, **fixed))
+
+    if folder is None:
+        return joblib.Memory(None).cache(run)
+    if not inspect.isfunction(function) or function.__name__ == "<lambda>":
+        raise ValueError(f"{function} has no text to know its runs by; define it with def, or give no folder")
+    inner = inspect.unwrap(function)
+    around = inspect.getclosurevars(inner).nonlocals
+    around = {name: value for name, value in around.items() if not (callable(value) or inspect.ismodule(value))}
+    # Of a function whose text changes, Memory deletes all runs; so each text has its place.
+    place = f"{function.__name__}-{_digest([get_func_code(inner)[0], get_func_code(run)[0], around, fixed])}"
+    return joblib.Memory(Path(folder).resolve() / place, verbose=0).cache(run, ignore=["setting"])
 
 
-def _keys(settings):
+def _keys(function, settings, fixed, batch):
     """A short name for every setting, the same in every session."""
-    if not settings:
-        raise ValueError("the sweep is empty: give at least one setting, such as grid(seed=[0, 1])")
-    keys = [_digest(_json(setting)) for setting in settings]
+    if not settings or batch < 1:
+        raise ValueError(f"{len(settings)} settings in batches of {batch}: give at least one, such as grid(seed=[0])")
+    try:
+        cloudpickle.dumps((function, settings, fixed))
+    except Exception as error:
+        raise ValueError(f"{function} or an argument of it cannot be sent to a process: {error}") from error
+    keys = [_digest(setting) for setting in settings]
     for i, key in enumerate(keys):
         if key in keys[:i]:
             raise ValueError(f"setting {settings[i]} is given twice, as numbers {keys.index(key)} and {i}; drop one")
     return keys
 
 
-def _label(function, fixed):
-    """What makes a sweep this one: its function, the function's text, and what stays fixed."""
+class _Hasher(NumpyHasher):
+    """joblib's, with tensors by value: their pickle says where in memory they lie."""
+
+    def save(self, item):
+        super().save(["tensor", item.contiguous().numpy(force=True)] if isinstance(item, torch.Tensor) else item)
+
+
+def _digest(value):
     try:
-        source = _digest(inspect.getsource(function))
-    except (OSError, TypeError):
-        source = "unknown"
-    return {"function": getattr(function, "__qualname__", repr(function)), "source": source, "fixed": _json(fixed)}
-
-
-def _json(values):
-    try:
-        return json.dumps(values, sort_keys=True)
-    except TypeError as error:
-        raise ValueError(f"{values} cannot name a run ({error}); use numbers, strings and lists of them") from error
-
-
-def _digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class _opened:
-    """The results folder with its label checked, or a passing one for folder=None."""
-
-    def __init__(self, folder, label):
-        self.passing = tempfile.TemporaryDirectory() if folder is None else None
-        self.folder = Path(self.passing.name if folder is None else folder)
-        try:
-            self._claim(label)
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def _claim(self, label):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / LABEL
-        if file.exists():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            for name in label:
-                if found.get(name) != label[name]:
-                    raise ValueError(
-                        f"{self.folder} holds another sweep: {name} is {found.get(name)!r} there and {label[name]!r} "
-                        "here; choose another folder, or delete it"
-                    )
-        elif any(self.folder.iterdir()):
-            raise ValueError(f"{self.folder} holds no {LABEL} but other files; choose a new folder")
-        else:
-            draft = file.with_suffix(".part")
-            draft.write_text(json.dumps(label), encoding="utf-8")
-            draft.replace(file)
-
-    def __enter__(self):
-        return self.folder
-
-    def __exit__(self, *_):
-        if self.passing:
-            self.passing.cleanup()
+        return _Hasher().hash(value)
+    except Exception as error:
+        raise ValueError(f"{value!r:.99} cannot name a run: {error}; use numbers, strings, tensors, lists") from error
