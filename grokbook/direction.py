@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import torch
 
-from grokbook.measure import cosine  # noqa: F401
-
 MEMORISED = 0.2  # |F - y| / (1 + |y|) above which a network has not memorised
 
 

@@ -245,14 +245,20 @@ def claims_record_their_numbers(notebook, path):
 
 def compares_numbers(node):
     """Whether an expression visibly compares numbers: an order, an equality with a number, or a closeness."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in {"allclose", "isclose", "isfinite"}:
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        called = ast.unparse(part.func).split(".")[-1] if isinstance(part, ast.Call) else ""
+        if called in {"allclose", "isclose", "isfinite"}:
             return True
+        if called not in {"sum", "len"}:  # these count how many comparisons hold
+            # A comparison between brackets chooses entries.
+            waiting += [part.value] if isinstance(part, ast.Subscript) else ast.iter_child_nodes(part)
         if isinstance(part, ast.Compare):
             if any(isinstance(operator, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for operator in part.ops):
                 return True
-            if any(isinstance(operator, ast.Eq | ast.NotEq) for operator in part.ops):
-                return any(is_number(side) for side in [part.left, *part.comparators])
+            if any(is_number(side) for side in [part.left, *part.comparators]):
+                return True
     return False
 
 
