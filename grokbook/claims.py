@@ -182,7 +182,7 @@ def _shown(value, bounds, unit):
         return "yes" if value else "no"
     different = {bounds[name] for name in ("below", "above") if name in bounds and bounds[name] != value}
     for digits in range(2, 17):
-        rounded = float(f"{value:.{digits - 1}e}")
+        rounded = float(_rounded(value, digits))
         if _holds(rounded, bounds) == _holds(value, bounds) and rounded not in different:
             break
     return _text(value, digits) + _behind(unit)
@@ -194,12 +194,17 @@ def _behind(unit):
 
 def _text(value, digits):
     """A number to so many significant digits; whole ones below a million in full, large and small ones as 3·10⁻⁹."""
-    power = int(f"{value:.{digits - 1}e}".split("e")[1])
+    text = _rounded(value, digits)
+    return _scientific(text) if "e" in text else text
+
+
+def _rounded(value, digits):
+    """The text of `_text` in Python's own notation."""
+    scientific = f"{value:.{digits - 1}e}"
+    power = int(scientific.split("e")[1])
     if abs(value) < 1e6 and value == round(value):
         return f"{abs(value) if value == 0 else value:.0f}"
-    if -4 < power < 6:
-        return f"{value:.{max(digits - 1 - power, 0)}f}"
-    return _scientific(f"{value:.{digits - 1}e}")
+    return f"{value:.{max(digits - 1 - power, 0)}f}" if -4 < power < 6 else scientific
 
 
 def _bound(value):

@@ -142,6 +142,7 @@ def test_every_kind_of_number_is_taken(one, capsys):
         (0.04996, {"above": 0.05}, "0.04996"),
         (3.15, {"near": 3.14, "within": 0.02}, "3.15"),
         (5.0, {"below": 5}, "5"),
+        (426.5, {"below": 426}, "426.5"),
         (0.5 + 1e-16, {"near": 0.5, "within": 0.01}, "0.50"),
     ],
 )

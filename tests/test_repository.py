@@ -95,6 +95,7 @@ def test_module_keeps_no_global_state(path):
 
 def test_api_page_is_in_step():
     assert api.in_step(), "run `python scripts/api.py`"
+    assert " at 0x" not in api.build(), "an address in memory differs from run to run"
 
 
 def test_public_names_exist():
