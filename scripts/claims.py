@@ -12,7 +12,7 @@ import chapters
 from grokbook.claims import MEASURED, in_a_terminal
 
 PAGE = "claims.md"
-HEADER = ["", "Statement", "Measured", "Asked", "Who says it"]
+HEADER = ["Holds", "Statement", "Measured", "Asked", "Who says it"]
 INTRODUCTION = """# Every claim, measured
 
 This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a chapter:
