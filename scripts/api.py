@@ -57,7 +57,7 @@ def signature(name, thing):
         text = str(inspect.signature(thing))
     except ValueError:
         text = "(...)"
-    text = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)  # a default that is a function
+    text = re.sub(r"<function (\w+) at 0x[0-9a-f]+>|<class '[\w.]*?(\w+)'>", r"\1\2", text)  # defaults by their names
     line = f"{name}{text}"
     if len(line) <= 88:
         return line
