@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokbook.activations import ACTIVATIONS, activation_of, softplus
+from grokbook.activations import ACTIVATIONS, activation_of, smoothed, softplus
 
 Z = torch.linspace(-3, 3, 40, dtype=torch.float64)  # no point at the kink
 
@@ -39,3 +39,15 @@ def test_names_and_activations_are_taken_and_others_refused():
     assert activation_of("relu") is ACTIVATIONS["relu"] is activation_of(ACTIVATIONS["relu"])
     with pytest.raises(ValueError, match="unknown activation 'swish'; known are gelu, identity"):
         activation_of("swish")
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_a_kink_is_rounded_off_over_its_width_and_nowhere_else(name):
+    kinked, width = ACTIVATIONS[name], 0.1
+    rounded = smoothed(kinked, width)
+    near = torch.linspace(-0.05, 0.05, 11, dtype=torch.float64)  # 0 among them
+    for z in (Z, near):
+        torch.testing.assert_close(rounded.sigma_prime(z), torch.func.vmap(torch.func.grad(rounded.sigma))(z))
+    assert float(rounded.sigma_prime(near).diff().max()) < 0.1, "no jump where the kink was"
+    assert float((rounded.sigma(Z) - kinked.sigma(Z)).abs().max()) < width / 2
+    assert float((rounded.sigma(3 + Z / 10) - kinked.sigma(3 + Z / 10)).abs().max()) < width**2

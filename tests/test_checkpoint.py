@@ -32,6 +32,13 @@ def test_what_is_saved_is_loaded(tmp_path, mine):
     assert names(file.parent) == ["state.pt", "state.pt.1"], "no draft is left behind"
 
 
+def test_a_state_is_read_to_the_device_of_the_run_whatever_it_was_saved_on(tmp_path, mine):
+    Store(tmp_path / "state.pt", mine).save(NOW, RECORDS)
+    now, records = Store(tmp_path / "state.pt", mine).load("meta")
+    kinds = {now[1].device.type, now[2]["velocity"].device.type, records[0]["cost"].device.type}
+    assert kinds == {"meta"}
+
+
 def test_records_that_were_saved_are_not_written_again(tmp_path, mine):
     file = tmp_path / "state.pt"
     store = Store(file, mine)

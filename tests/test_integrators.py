@@ -139,6 +139,16 @@ def test_equal_runs_of_a_batch_go_as_one_alone(name, tolerance):
     assert calls == calls_together
 
 
+@pytest.mark.parametrize("name", ["adaptive", "adaptive_heun"])
+def test_a_batch_takes_the_steps_of_the_run_that_needs_the_shortest(name):
+    rates = torch.tensor([[1.0], [30.0]], dtype=torch.float64)
+    start = torch.ones(2, 3, dtype=torch.float64)
+    together, calls = follow(name, lambda x: -rates * x + 1, start, 1.0, 1, 1e-4)
+    alone, calls_alone = follow(name, lambda x: -30 * x + 1, start[1], 1.0, 1, 1e-4)
+    assert calls >= calls_alone
+    assert (together[1] - 1 / 30).norm() < 1.5 * (alone - 1 / 30).norm() + 1e-6
+
+
 # simulate(method=...)
 
 

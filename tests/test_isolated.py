@@ -379,6 +379,32 @@ def test_a_step_too_long_for_the_line_search_is_taken_back_and_the_best_point_ke
     assert torch.isfinite(found.E).all() and found.cost < cost(E, task, "gelu")
 
 
+def test_the_end_is_the_best_point_seen_and_a_speed_that_is_low_enough_ends_the_search(monkeypatch):
+    task, E = case(width=30)
+    costs, cost_of = [], Isolated.cost
+    monkeypatch.setattr(Isolated, "cost", lambda *arguments: (costs.append(cost_of(*arguments)), costs[-1])[1])
+    found = minimise(E, task, "gelu", evaluations=25)
+    assert found.cost == pytest.approx(float(min(costs)), rel=1e-12)
+    monkeypatch.undo()
+    quick = minimise(E, task, "gelu", evaluations=2000, tolerance=0.5)
+    assert quick.speed <= 0.5 and quick.evaluations < 500
+
+
+def test_a_start_that_cannot_be_solved_is_an_error_even_if_it_shows_late(monkeypatch):
+    task, E = case(width=30)
+    solve, calls = Isolated.solve, []
+
+    def late(self, theta):
+        calls.append(1)
+        if len(calls) > 1:
+            raise ValueError("singular")
+        return solve(self, theta)
+
+    monkeypatch.setattr(Isolated, "solve", late)
+    with pytest.raises(ValueError, match="singular"):
+        minimise(E, task, "gelu", evaluations=60)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

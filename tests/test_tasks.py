@@ -285,3 +285,8 @@ def test_arrays_of_ones_own():
 def test_arrays_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         own(**changes)
+
+
+def test_several_outputs_are_right_together():
+    Y = torch.tensor([[1.0, -1.0], [1.0, 1.0]])
+    assert same_sign(torch.tensor([[2.0, 3.0], [0.1, 0.1]]), Y).tolist() == [False, True]
