@@ -1,27 +1,17 @@
-"""The level set {θ : F(θ) = y} as geometry: tangent and normal directions, the way back, the nearest point."""
+"""The level set {θ : F(θ) = y} as geometry: tangent and normal directions, the way back to it."""
 
 import torch
 
-from grokbook import jacobians, linalg
-
-HALVINGS = 40  # a step shortened 2^40-fold is lost in rounding
-FLAT = 1e-8  # a curvature beside that of |φ - θ|²/2 in flat space, which is 1
-KRYLOV = 200  # most steps of conjugate gradients for one Newton step
-
-
-class ConvergenceError(RuntimeError):
-    """An iteration that did not arrive: `.point` is where it ended and `.left` what remained there."""
-
-    def __init__(self, message, point, left):
-        super().__init__(message)
-        self.point, self.left = point, left
+from grokbook import jacobians, linalg, nearest
+from grokbook.nearest import HALVINGS, ConvergenceError
 
 
 class LevelSet:
-    """Z = {θ : F(θ) = y}. F: (d,) -> (m,), differentiable by torch.func; y: (m,).
+    """Z = {θ : F(θ) = y}. θ: (d,); F: (d,) -> (m,), differentiable by torch.func; y: (m,).
 
     products: an object with jvp(θ, v) = Jv, vjp(θ, u) = Jᵀu and gram(θ) = JJᵀ, such as a TwoLayer; without one, J is
-    formed. constraints: θ -> (r, d), rows that join J, for directions that tangent vectors and retractions leave alone.
+    formed. constraints: (d,) -> (r, d), rows that join J, for directions that tangent vectors and retractions leave
+    alone.
     """
 
     def __init__(self, F, y, products=None, constraints=None):
@@ -108,43 +98,12 @@ class LevelSet:
             return theta
         raise self._stuck(theta, residual, iterations, allowed, "the steps ran out")
 
-    def project(self, theta, start=None, tolerance=1e-11, iterations=200):
-        """The point φ of Z nearest to θ, that is, min |φ - θ|² subject to F(φ) = y. (d,) -> (d,).
-
-        Newton's method within Z: conjugate gradients in the tangent space, with the curvature of Z; each step is
-        retracted, and shortened until the distance falls. It leaves saddles, but is local: where several points of Z
-        are candidates, pass another `start`. Ends when the tangential part of θ - φ is below tolerance (1 + |θ|), and
-        raises ConvergenceError otherwise. Extra constraint rows count as straight.
-        """
-        point = self.retract(theta if start is None else start)
-        allowed = tolerance * (1 + theta.norm())
-        for _ in range(iterations):
-            rows = self._rows(point)
-            gap = theta - point
-            pull = rows.tangent(gap)
-            arrived = pull.norm() <= allowed
-            step = self._escape(rows, point, gap) if arrived else self._newton_step(rows, point, gap, pull)
-            if step is None:
-                return point
-            nearer = self._shorten(theta, point, step)
-            if nearer is None and not arrived:
-                nearer = self._shorten(theta, point, pull)
-            if nearer is None:
-                break
-            point = nearer
-        left = float(self._rows(point).tangent(theta - point).norm())
-        if left <= allowed:
-            return point
-        raise ConvergenceError(
-            f"no nearest point after {iterations} steps at most: the tangential part of θ - φ is {left:.1e} and should "
-            f"be {allowed:.1e}; start nearer, pass start=, or raise the tolerance (a nearest point on a kink of F, as "
-            "ReLU has them, is out of reach: its gap is not normal)",
-            point,
-            left,
-        )
+    def project(self, theta, start=None, **options):
+        """The nearest point of Z, by `grokbook.nearest.project`. θ, start: (d,) -> (d,)."""
+        return nearest.project(self, theta, start, **options)
 
     def distance(self, theta, start=None):
-        """dist_Z(θ), Def. 4.7, by `project`, and local as it is. (d,) -> ()."""
+        """dist_Z(θ), Def. 4.7, by `project`, and local as it is. θ, start: (d,) -> ()."""
         return (theta - self.project(theta, start)).norm()
 
     def _rows(self, theta):
@@ -176,62 +135,3 @@ class LevelSet:
             theta,
             size,
         )
-
-    def _curvature(self, rows, point, gap):
-        """The Hessian of |φ - θ|²/2 along Z as a function of tangent vectors: v -> P(v + Σ μ_i ∇²F_i v)."""
-        weights = rows.multipliers(gap)[: len(self.y)]
-
-        def weighted_gradient(theta):
-            return torch.func.vjp(self.F, theta)[1](weights)[0]
-
-        # Hessians are symmetric, so reverse over reverse will do; forward mode would cost seconds on its first call.
-        hessian = torch.func.vjp(weighted_gradient, point)[1]
-        return lambda v: rows.tangent(v + hessian(v)[0])
-
-    def _newton_step(self, rows, point, gap, pull):
-        """Conjugate gradients for curvature s = pull, ended where the curvature turns negative or the step is good."""
-        curvature = self._curvature(rows, point, gap)
-        step, left, direction = torch.zeros_like(pull), pull, pull
-        enough = pull.norm() * min(0.1, float(pull.norm()))
-        for _ in range(min(KRYLOV, len(point))):
-            bent = curvature(direction)
-            bend = direction @ bent
-            if bend <= FLAT * (direction @ direction):
-                return step if step.any() else pull
-            length = (left @ left) / bend
-            step = step + length * direction
-            smaller = left - length * bent
-            if smaller.norm() <= enough:
-                break
-            direction, left = smaller + (smaller @ smaller) / (left @ left) * direction, smaller
-        return step
-
-    def _escape(self, rows, point, gap):
-        """At a critical point: a tangent direction in which the distance falls, as long as the gap, or None."""
-        curvature = self._curvature(rows, point, gap)
-        noise = torch.randn(len(point), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(point)
-        left = direction = rows.tangent(noise)
-        for _ in range(min(KRYLOV, len(point))):
-            bent = curvature(direction)
-            bend = direction @ bent
-            if bend < -FLAT * (direction @ direction):
-                return direction * (gap.norm() / direction.norm())
-            length = (left @ left) / bend if bend > 0 else 0.0
-            smaller = left - length * bent
-            if not length or smaller.norm() <= 1e-8 * noise.norm():
-                return None
-            direction, left = smaller + (smaller @ smaller) / (left @ left) * direction, smaller
-        return None
-
-    def _shorten(self, theta, point, step):
-        """The retracted step, halved until it is not farther from θ than before, or None."""
-        rounding = 8 * torch.finfo(theta.dtype).eps * (1 + theta.norm())
-        before = (theta - point).norm()
-        for halvings in range(HALVINGS):
-            try:
-                trial = self.retract(point + step * 0.5**halvings)
-            except ConvergenceError:
-                continue
-            if (theta - trial).norm() <= before + rounding:
-                return trial
-        return None
