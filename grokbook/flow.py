@@ -7,7 +7,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from grokbook import checkpoint, checks, integrators
-from grokbook.progress import bar
+from grokbook.display.progress import bar
 
 # DOP853 is left out: between its long steps it interpolates with errors a thousand times the tolerance.
 SOLVERS = ("RK45", "Radau", "LSODA")
@@ -23,7 +23,7 @@ class FlowError(ValueError):
 
 @dataclass(frozen=True)
 class Trail:
-    """Records by their number of strides, the point at the end, its memory, and the evaluations of the field."""
+    """Records by their number of strides, the point at the end, point: (..., d), and the evaluations of the field."""
 
     records: dict
     point: torch.Tensor
@@ -41,7 +41,7 @@ class Trail:
 def follow(field, point, span, strides, method, record, *, stop=None, store=None, save_every=None, progress=True):
     """Advance by `strides` stretches of time `span` each, or of the times in the list `span`. -> Trail.
 
-    field and point as in `grokbook.integrators`; record(k, point, last, evaluations) returns a dict of tensors after k
+    field: (..., d) -> (..., d), point: (..., d); record(k, point, last, evaluations) returns a dict of tensors after k
     strides, {} where nothing is due and with an entry `last` where it is due only because the path ends; stop(record)
     ends the path. store: a `checkpoint.Store`, saved every `save_every` strides and at the end, also when an error or
     an interruption ends the path; a path that was saved goes on from there. Raises FlowError with the records so far
@@ -97,19 +97,19 @@ class _Counted:
 
 @dataclass(frozen=True)
 class Path:
-    """A curve at recorded times: time (T,), points (T, ...), one point a time."""
+    """A curve at recorded times. time: (T,), points: (T, ...), one point a time."""
 
     time: torch.Tensor
     points: torch.Tensor
 
     @property
     def end(self):
-        """The last point."""
+        """The last point. -> (...)."""
         return self.points[-1]
 
 
 def flow(field, start, times, *, step=None, method="rk4", tolerance=None, max_steps=1_000_000):
-    """The path of θ' = field(θ) with θ(times[0]) = start, recorded at times. start: (...) -> Path.
+    """The path of θ' = field(θ) with θ(times[0]) = start, recorded at times. start: (...), times: (T,) -> Path.
 
     method: a name of `grokbook.integrators.METHODS`, with fixed steps of at most `step`, an even number of them
     between two recorded times, or with steps of its own to `tolerance`; or SciPy's "RK45", "Radau" or "LSODA", with a

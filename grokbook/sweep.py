@@ -15,7 +15,7 @@ from joblib.func_inspect import get_func_code
 from joblib.hashing import NumpyHasher
 from joblib.parallel import get_active_backend
 
-from grokbook.progress import bar
+from grokbook.display.progress import bar
 
 
 class SweepError(RuntimeError):

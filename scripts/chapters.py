@@ -69,7 +69,7 @@ def syntax_tree(source, name="<cell>"):
 
 
 def imported_modules(tree):
-    """Names of the grokbook modules that a syntax tree imports, relative imports included."""
+    """Dotted names inside grokbook, of modules and of what is in them, that a syntax tree imports, relatively too."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -78,7 +78,13 @@ def imported_modules(tree):
             package = "grokbook" if node.level else ""
             origin = ".".join(filter(None, [package, node.module]))
             found |= {origin} | {f"{origin}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in found if name.startswith("grokbook.")}
+    return {name.removeprefix("grokbook.") for name in found if name.startswith("grokbook.")}
+
+
+def module_file(name, package=PACKAGE):
+    """The file of a module or a package inside grokbook by its dotted name, or None: `tasks.Task` names no file."""
+    path = package.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
 def reached_modules(notebook, package=PACKAGE):
@@ -87,8 +93,8 @@ def reached_modules(notebook, package=PACKAGE):
     reached = {}
     while waiting:
         name = waiting.pop()
-        path = package / f"{name}.py"
-        if name in reached or not path.exists():  # `from grokbook.tasks import modular_addition` names no module twice
+        path = module_file(name, package)
+        if name in reached or path is None:
             continue
         reached[name] = path
         waiting |= imported_modules(ast.parse(path.read_text(encoding="utf-8")))

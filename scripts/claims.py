@@ -9,7 +9,7 @@ import re
 import sys
 
 import chapters
-from grokbook.claims import MEASURED, in_a_terminal
+from grokbook.display.claims import MEASURED, in_a_terminal
 
 PAGE = "claims.md"
 HEADER = ["Holds", "Statement", "Measured", "Asked", "Who says it"]

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from grokbook import figures
+from grokbook.display import figures
 from grokbook.fourier import plane, step_round
 from grokbook.isolated import initial_embedding, simulate
 from grokbook.levelset import LevelSet

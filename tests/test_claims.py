@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import chapters
 from claims import stored_claims
-from grokbook import claims
-from grokbook.claims import claim, in_a_terminal, note
+from grokbook.display import claims
+from grokbook.display.claims import claim, in_a_terminal, note
 
 
 def test_a_claim_that_holds_is_one_line(capsys):

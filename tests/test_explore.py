@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grokbook import explore, figures
+from grokbook.display import explore, figures
 
 
 def draw_bar(ax, value):

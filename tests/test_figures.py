@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from grokbook import figures
+from grokbook.display import figures
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from IPython.display import HTML
 from PIL import Image
 
-from grokbook import figures
+from grokbook.display import figures
 
 MAX_FRAMES = 40
 

@@ -1,0 +1,1 @@
+"""What is shown and never computed: claims, figures, explorables, progress."""
