@@ -56,7 +56,6 @@ lab: $(READY)
 
 execute: $(READY)
 	$(RUN) scripts/execute.py
-	$(RUN) scripts/api.py
 
 drift: $(READY)
 	$(RUN) scripts/drift.py

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 import chapters
 
-PAGES = [page for _, page in chapters.contents()]
+PAGES = [*(page for _, page in chapters.contents()), "genindex"]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

@@ -1,6 +1,9 @@
 """The pages: they build without a warning, all of them, and ask no other host for anything."""
 
+import inspect
+import pkgutil
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -70,6 +73,20 @@ def raw_markup(text):
 def test_raw_markup_is_noticed(text):
     assert raw_markup(text)
     assert not raw_markup(f"<pre>{text}</pre>")
+
+
+def test_docstrings_show_as_they_are_written(html):
+    """Every sign of them, though reStructuredText would read some as markup; and the page shows nothing else."""
+    page = (html / "api.html").read_text(encoding="utf-8")
+    text = " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
+    names = re.findall(r'<dt class="sig[^>]*id="(grokbook\.[^"]+)"', page)
+    assert len(names) == len(set(names)) > 50
+    for name in names:
+        docstring = inspect.getdoc(pkgutil.resolve_name(name))
+        assert " ".join(docstring.replace("`", "").split()) in text, name
+    assert "grokbook.levelset.LevelSet.project" in names
+    assert not {"grokbook.network.TwoLayer.split", "grokbook.tasks.Task.right"} & set(names), "inherited, or a field"
+    assert not re.search(r" at 0x|<function|<class|Alias for field", text)
 
 
 def test_mathematics_comes_from_the_pages_themselves(html):
