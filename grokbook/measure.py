@@ -1,7 +1,11 @@
-"""What chapters measure again and again: the exponent of a power law, the first passage of a level, a cosine."""
+"""What chapters measure again and again: exponents, rates, first passages, cosines, and how steep a loss is."""
+
+import math
 
 import numpy as np
 import torch
+
+from grokbook import checks
 
 
 def power(x, y):
@@ -12,8 +16,17 @@ def power(x, y):
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
+def rate(time, values):
+    """The r of values ≈ c exp(−r time), by least squares on logarithms. time: (k,), values: (k,) positive -> float."""
+    time, values = (np.asarray([float(value) for value in column]) for column in (time, values))
+    fitting = len(time) == len(values) and np.isfinite([time, values]).all() and (values > 0).all()
+    if not fitting or len(set(time)) < 2:
+        raise ValueError(f"a rate needs positive values at two or more times, got time={time} and values={values}")
+    return -float(np.polyfit(time, np.log(values), 1)[0])
+
+
 def first_passage(time, values, level):
-    """The first recorded time at which values >= level. time: (r,), values: (r,) -> the entry of time.
+    """The first recorded time at which values >= level. time: (r,), values: (r,) -> (), an entry of time.
 
     Raises ValueError, with the highest value, where none reaches the level: a run that did not get there.
     """
@@ -33,3 +46,18 @@ def cosine(a, b):
             "one of the vectors is zero or not finite and has no direction; for an update, take more or larger steps"
         )
     return (a * b).sum(-1) / lengths
+
+
+def sharpness(network, theta, iterations=30):
+    """The largest eigenvalue of JJᵀ, by power iteration; L's Hessian has twice that where L = 0. θ: (d,) -> float.
+
+    network: with products .jvp and .vjp. Each iteration comes closer from below. Raises ValueError where JJᵀ(1, …, 1)
+    is zero or not finite.
+    """
+    v = torch.ones_like(theta)
+    for _ in range(checks.whole("iterations", iterations, 1)):
+        v = network.vjp(theta, network.jvp(theta, v / v.norm()))
+    found = v.norm().item()
+    if not 0 < found < math.inf:
+        raise ValueError(f"J sends (1, …, 1) to zero or is not finite, |θ| = {theta.norm():.3g}; take another theta")
+    return found

@@ -1,5 +1,7 @@
 """Ordinary training: full-batch gradient descent, or another integrator, with weight decay, and what it recorded."""
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +9,7 @@ import torch
 from grokbook import checkpoint, checks, flow, integrators
 from grokbook.flow import FlowError
 from grokbook.losses import loss_of
+from grokbook.measure import sharpness
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,30 @@ def train(
         message = f"the loss is not finite by step {error.strides} with step={step}, decay={decay}; lower step"
         raise TrainingError(message, _history(error.result), error.strides) from error
     return _history(trail)
+
+
+STABLE = 0.8  # the step, as a share of the longest with which gradient descent is stable
+
+
+def train_to(network, task, times, decay, theta):
+    """θ at `times`, in 1/(2λ), of gradient descent on L + λ‖θ‖², Eq. 13: what stands beside Eq. 20. -> (T, ..., d).
+
+    times: (T,); theta: (..., d) at times[0]; decay: λ, half of what `train` calls decay. Between two times all steps
+    are alike and at most 0.8/μ, μ the largest eigenvalue of JJᵀ in any run at the first of them. Raises as `train`
+    does, and ValueError for times that do not increase and for decay = 0.
+    """
+    decay, theta = checks.positive("decay", decay), checks.real("theta", theta, (..., network.size))
+    times = [float(time) for time in times]
+    if not times or not all(0 < end - begin < math.inf for begin, end in itertools.pairwise(times)):
+        raise ValueError(f"times={times} must be a list of finite times that increases, the start's first")
+    points = [theta]
+    for begin, end in itertools.pairwise(times):
+        longest = STABLE / max(sharpness(network, run) for run in theta.reshape(-1, network.size))
+        count = math.ceil((end - begin) / (2 * decay * longest))
+        options = dict(steps=count, step=(end - begin) / (2 * decay * count), record_every=count)
+        theta = train(network, task, decay=2 * decay, theta=theta, loss="sum", progress=False, **options).theta
+        points.append(theta)
+    return torch.stack(points)
 
 
 def _history(trail):

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokbook import toys
-from grokbook.direction import norm_minimising_direction
+from grokbook.direction import norm_minimising_direction, weighted_flow
+from grokbook.isolated import initial_embedding, readout, velocity
 from grokbook.levelset import LevelSet
-from grokbook.measure import cosine
-from grokbook.network import TwoLayer
+from grokbook.measure import cosine, power
+from grokbook.network import Deep, TwoLayer
 from grokbook.tasks import modular_addition
 from grokbook.training import train
 
@@ -86,6 +87,39 @@ def test_one_step_of_descent_has_exactly_the_decay_as_its_tangential_part(memori
     step = train(net, task, 1.0, decay, 1, theta=theta, progress=False).theta - theta
     here = norm_minimising_direction(Z, theta, at="here").vector
     assert torch.allclose(Z.tangent(theta, step), decay * here, atol=1e-13)
+
+
+class TestWeightedFlow:
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own forward mode
+    @pytest.mark.parametrize("widths", [[40], [12, 30]])
+    @pytest.mark.parametrize("ratio", [0.1, 1, 50])
+    def test_it_is_the_velocity_that_keeps_the_outputs(self, widths, ratio):
+        """Jθ' = 0 and D⁻¹θ' + θ in the row space of J: together they have one solution."""
+        task = modular_addition(5, generator=generator(), test_size=3)
+        net = Deep(task.X_train, widths, 5, "gelu")
+        theta = 3 * net.initial(generator(1))
+        speeds = torch.ones_like(theta)
+        speeds[-5 * widths[-1] :] = ratio
+        found = weighted_flow(net, ratio)(theta)
+        assert net.jvp(theta, found).norm() < 1e-9 * theta.norm()
+        assert LevelSet(net.F, net.F(theta)).tangent(theta, found / speeds + theta).norm() < 1e-9 * theta.norm()
+        if ratio == 1:
+            assert torch.allclose(found, LevelSet(net.F, net.F(theta)).tangent(theta, -theta), atol=1e-10)
+
+    def test_a_fast_readout_leaves_the_embedding_to_equation_20(self):
+        task = modular_addition(5, generator=generator(), test_size=3)
+        net = TwoLayer(task.X_train, 40, 5, "gelu")
+        E = initial_embedding(5, 40, generator(1), scale=1.0)
+        theta, exact = net.join(E, readout(E, task, "gelu")), velocity(E, task, "gelu")
+        ratios = [10, 100, 1000]
+        misses = [(net.split(weighted_flow(net, ratio)(theta))[0] - exact).norm() / exact.norm() for ratio in ratios]
+        assert misses[-1] < 1e-2
+        assert power(ratios, misses) == pytest.approx(-1, abs=0.05)
+
+    @pytest.mark.parametrize("ratio", [0, -1.0, float("inf")])
+    def test_a_ratio_that_is_not_positive(self, memorised, ratio):
+        with pytest.raises(ValueError, match=r"ratio=.* must be a positive number"):
+            weighted_flow(memorised[0], ratio)
 
 
 class TestRefusals:

@@ -1,11 +1,13 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokbook.measure import cosine, first_passage, power
+from grokbook.measure import cosine, first_passage, power, rate, sharpness
+from grokbook.network import TwoLayer
 
 
 @given(st.floats(-3, 3), st.floats(0.1, 10), st.floats(1.5, 9))
@@ -20,6 +22,20 @@ def test_the_exponent_of_an_exact_power_law(exponent, factor, ratio):
 def test_no_exponent_without_positive_pairs(x, y):
     with pytest.raises(ValueError, match="two or more positive pairs"):
         power(x, y)
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 10), st.lists(st.integers(-9, 9), min_size=2, unique=True))
+def test_the_rate_of_an_exact_decay(exact, factor, time):
+    values = factor * torch.exp(-exact * torch.tensor(time, dtype=torch.float64))
+    assert rate(time, values) == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("time", "values"), [([0, 1], [1, 0]), ([0], [1]), ([2, 2], [1, 2]), ([0, 1], [1, math.inf]), ([0, 1, 2], [1, 2])]
+)
+def test_no_rate_without_positive_values_at_two_times(time, values):
+    with pytest.raises(ValueError, match="positive values at two or more times"):
+        rate(time, values)
 
 
 def test_the_first_passage_is_the_first_record_at_the_level():
@@ -41,3 +57,31 @@ def test_the_cosine_is_that_of_the_angle():
 def test_no_direction(bad):
     with pytest.raises(ValueError, match="zero or not finite"):
         cosine(torch.ones(3), torch.full((3,), bad))
+
+
+def linear_map(rows):
+    J = torch.tensor(rows)
+    return SimpleNamespace(jvp=lambda theta, v: J @ v, vjp=lambda theta, u: J.T @ u)
+
+
+def test_the_sharpness_of_a_linear_map_is_its_largest_singular_value_squared():
+    assert sharpness(linear_map([[3.0, 0.0, 1.0], [0.0, 2.0, 0.0]]), torch.zeros(3)) == pytest.approx(10)
+
+
+def test_the_sharpness_comes_from_below_to_that_of_the_whole_matrix():
+    generator = torch.Generator().manual_seed(0)
+    net = TwoLayer(torch.randn(6, 4, generator=generator, dtype=torch.float64), 20, 3, "gelu")
+    theta = net.initial(generator)
+    exact = float(torch.linalg.matrix_norm(torch.func.jacrev(net.F)(theta), 2) ** 2)
+    found = [sharpness(net, theta, iterations) for iterations in (1, 3, 10, 300)]
+    assert found == sorted(found)
+    assert found[0] < 0.99 * exact < exact == pytest.approx(found[-1])
+
+
+def test_no_sharpness_without_a_direction():
+    for row in ([1.0, -1.0], [1.0, math.nan], [1.0, math.inf]):
+        for iterations in (1, 30):
+            with pytest.raises(ValueError, match="to zero or is not finite"):
+                sharpness(linear_map([row]), torch.zeros(2), iterations)
+    with pytest.raises(ValueError, match="iterations=0"):
+        sharpness(linear_map([[1.0, 0.0]]), torch.zeros(2), iterations=0)

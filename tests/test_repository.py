@@ -1,6 +1,7 @@
 """The package keeps its import table and its style; the files around it agree with each other."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -11,13 +12,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import api
 import chapters
 import rules
 import set_repository
 
 ROOT = chapters.ROOT
-MODULES = sorted(path for path in chapters.PACKAGE.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(path for path in chapters.PACKAGE.rglob("*.py") if path.stem != "__init__")
 LONGEST_MODULE = 250  # lines that are not blank
 
 # Which module may import which. Modules take callables and arrays; the notebooks compose them.
@@ -25,28 +25,42 @@ IMPORTS = {
     "checks": set(),
     "linalg": set(),
     "activations": set(),
-    "measure": set(),
+    "measure": {"checks"},
     "losses": set(),
     "fourier": set(),
     "checkpoint": set(),
-    "progress": set(),
-    "claims": set(),
-    "figures": set(),
-    "explore": {"figures"},
+    "display.progress": set(),
+    "display.claims": set(),
+    "display.figures": set(),
+    "display.explore": {"display.figures"},
+    "claims": {"display.claims"},
     "toys": {"activations"},
     "tasks": {"checks"},
     "network": {"checks", "linalg", "activations"},
     "jacobians": {"linalg"},
-    "levelset": {"linalg", "jacobians"},
-    "direction": set(),
+    "nearest": {"linalg"},
+    "levelset": {"linalg", "jacobians", "nearest"},
+    "direction": {"checks", "linalg"},
     "probe": {"checks", "linalg", "jacobians", "levelset", "direction", "measure"},
     "integrators": {"checks"},
-    "flow": {"checks", "checkpoint", "integrators", "progress"},
-    "training": {"checks", "checkpoint", "flow", "integrators", "losses"},
+    "flow": {"checks", "checkpoint", "integrators", "display.progress"},
+    "training": {"checks", "checkpoint", "flow", "integrators", "losses", "measure"},
     "eq20": {"checks", "linalg", "network"},  # the formulas; isolated is what users call
     "isolated": {"checks", "checkpoint", "activations", "network", "eq20", "integrators", "flow"},
-    "sweep": {"progress"},
+    "dual": {"checks", "linalg", "activations", "eq20", "isolated", "display.progress"},
+    "sweep": {"display.progress"},
 }
+
+
+def name_of(path):
+    return ".".join(path.relative_to(chapters.PACKAGE).with_suffix("").parts)
+
+
+def listed_names():
+    """The public names, as (module, name): those that the API page lists."""
+    page = (chapters.BOOK / "api.md").read_text(encoding="utf-8")
+    sections = re.findall(r"automodule:: (\S+)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return [(module, name) for module, text in sections for name in re.findall(r"auto(?:class|function):: (\w+)", text)]
 
 
 def tree_of(path):
@@ -57,26 +71,26 @@ def functions_of(node):
     return [item for item in node.body if isinstance(item, ast.FunctionDef)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_keep_to_the_table(path):
-    assert path.stem in IMPORTS, f"add {path.stem} to the table of imports above"
-    found = chapters.imported_modules(tree_of(path)) & {module.stem for module in MODULES}
-    assert found == IMPORTS[path.stem]
+    assert name_of(path) in IMPORTS, f"add {name_of(path)} to the table of imports above"
+    found = chapters.imported_modules(tree_of(path)) & {name_of(module) for module in MODULES}
+    assert found == IMPORTS[name_of(path)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_module_is_short(path):
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     assert len(lines) <= LONGEST_MODULE, "split it"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_module_has_no_assert(path):
     """`assert` vanishes under -O; bad input gets a ValueError that says the way out."""
     assert not [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_public_names_have_docstrings(path):
     tree = tree_of(path)
     assert ast.get_docstring(tree)
@@ -85,29 +99,26 @@ def test_public_names_have_docstrings(path):
     assert not [node.name for node in public if not node.name.startswith("_") and not ast.get_docstring(node)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_module_keeps_no_global_state(path):
     source = path.read_text(encoding="utf-8")
     assert not re.search(r"set_default_dtype|set_default_device|torch\.manual_seed|np\.random\.seed|\bglobal ", source)
-    if path.stem != "explore":  # its live control draws when it is asked to
+    if name_of(path) != "display.explore":  # its live control draws when it is asked to
         assert "plt.show()" not in re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
 
 
-def test_api_page_is_in_step():
-    assert api.in_step(), "run `python scripts/api.py`"
-    assert " at 0x" not in api.build(), "an address in memory differs from run to run"
-
-
 def test_public_names_exist():
-    import importlib
+    listed = listed_names()
+    assert listed
+    assert not [name for module, name in listed if not hasattr(importlib.import_module(module), name)]
 
-    missing = [
-        f"{module}.{name}"
-        for module, names in api.NAMES.items()
-        for name in names
-        if not hasattr(importlib.import_module(f"grokbook.{module}"), name)
-    ]
-    assert not missing
+
+def test_readme_uses_public_names_only():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
+    imports = [node for node in ast.walk(ast.parse("".join(blocks))) if isinstance(node, ast.ImportFrom)]
+    used = {(node.module, alias.name) for node in imports for alias in node.names}
+    assert used and used <= set(listed_names())
 
 
 # --- the files around the package ---

@@ -1,9 +1,13 @@
+import math
+
 import pytest
 import torch
 
+from grokbook import toys
+from grokbook.isolated import readout
 from grokbook.network import Deep, TwoLayer
-from grokbook.tasks import modular_addition
-from grokbook.training import TrainingError, train
+from grokbook.tasks import Task, modular_addition
+from grokbook.training import TrainingError, train, train_to
 
 
 @pytest.fixture
@@ -161,3 +165,51 @@ def test_a_network_on_other_inputs_is_refused(task, start):
     other = TwoLayer(task.X_test, 48, 7)
     with pytest.raises(ValueError, match=r"built on \(7, 7\) inputs .* not on this task's X_train, \(21, 7\)"):
         train(other, task, theta=start)
+
+
+class TestTrainTo:
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own forward mode
+    @pytest.mark.parametrize("decay", [3e-2, 1e-2])
+    def test_a_linear_network_is_at_the_closed_form_at_every_time(self, decay):
+        """From a fit, what no sample sees decays as exp(−t); the rest waits at the ridge solution."""
+        X = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.0, 1.0, 1.0, 2.0]], dtype=torch.float64)
+        Y = torch.tensor([[1.0], [-2.0]], dtype=torch.float64)
+        start = torch.linalg.pinv(X) @ Y[:, 0] + torch.tensor([5.0, -1.0, -3.0, 3.0], dtype=torch.float64)
+        times = torch.tensor([0.0, 0.25, 1.0, 3.0], dtype=torch.float64)
+        found = train_to(Deep(X, [], 1), Task.from_arrays(X, Y, X, Y), times, decay, start)
+        exact = toys.linear_descent(X, Y[:, 0], decay, start, times / (2 * decay))
+        assert torch.equal(found[0], start)
+        assert (found - exact).norm(dim=1).max() < decay * start.norm()
+        # With equal steps, 0.8 over the largest singular value squared, descent has a closed form of its own.
+        squares = X.T @ X + decay * torch.eye(4, dtype=torch.float64)
+        rest, longest = torch.linalg.solve(squares, X.T @ Y[:, 0]), 0.8 / float(torch.linalg.svdvals(X)[0] ** 2)
+        count = math.ceil(0.25 / (2 * decay * longest))
+        one_step = torch.eye(4, dtype=torch.float64) - 0.25 / (decay * count) * squares
+        torch.testing.assert_close(found[1], rest + torch.linalg.matrix_power(one_step, count) @ (start - rest))
+
+    def test_the_balance_of_the_layers_falls_by_its_own_law(self, task):
+        """ReLU: ‖E‖² − ‖W‖² feels the decay alone and falls as exp(−2t)."""
+        network = TwoLayer(task.X_train, 48, 7)
+        E = torch.randn(7, 48, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        E = torch.stack([E / 2, E])  # the second run needs the shorter steps
+        start = network.join(E, readout(E, task))
+        times = [0, 0.1, 0.5]
+        E, W = network.split(train_to(network, task, times, 0.05, start))
+        gap = E.square().sum((-2, -1)) - W.square().sum((-2, -1))
+        assert gap.shape == (3, 2)
+        law = torch.exp(-2 * torch.tensor(times, dtype=torch.float64))
+        torch.testing.assert_close(gap, law[:, None] * gap[0], rtol=1e-3, atol=0)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (dict(decay=0), "decay=0"),
+            (dict(times=[]), "a list of finite times that increases"),
+            (dict(times=[0, 2, 1]), "a list of finite times that increases"),
+            (dict(times=[0, float("inf")]), "a list of finite times that increases"),
+            (dict(theta=torch.zeros(3)), "theta has shape"),
+        ],
+    )
+    def test_bad_settings_are_named(self, task, network, start, change, message):
+        with pytest.raises(ValueError, match=message):
+            train_to(network, task, **(dict(times=[0, 1], decay=0.1, theta=start) | change))
