@@ -12,7 +12,8 @@ LEAK = 0.1  # the slope of the paper's leaky ReLU below zero
 
 @dataclass(frozen=True)
 class Activation:
-    """σ and σ′ of a tensor, entrywise. kinked: σ′ jumps at 0; degree: σ(cz) = c^degree σ(z) for c > 0, else None."""
+    """σ and σ′, entrywise. sigma, sigma_prime: (...) -> (...); kinked: σ′ jumps at 0; degree: σ(cz) = c^degree σ(z) for
+    c > 0, else None."""
 
     name: str
     sigma: Callable
@@ -21,7 +22,8 @@ class Activation:
     degree: int | None = None
 
     def pull(self, gradient, Z):
-        """gradient ⊙ σ′(Z), written over the gradient: how a derivative by σ(Z) becomes one by Z. -> like Z."""
+        """gradient ⊙ σ′(Z), written over the gradient: how a derivative by σ(Z) becomes one by Z. gradient, Z: (...) ->
+        like Z."""
         if self.name == "relu":
             # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
             return torch.ops.aten.threshold_backward(gradient, Z, 0)
@@ -29,7 +31,7 @@ class Activation:
 
 
 def leaky_relu(z):
-    """z above zero, z/10 below (Section 3.3)."""
+    """z above zero, z/10 below (Section 3.3). z: (...) -> like z."""
     return torch.where(z > 0, z, LEAK * z)
 
 

@@ -25,6 +25,7 @@ class Solution(NamedTuple):
 class Isolated:
     """Eqs 15 to 20 on one task with everything that does not change prepared.
 
+    θ, like: (..., p, d_hidden), or as `features` takes it; of `like` only dtype and device count.
     features(inputs, activation=...) returns a `grokbook.network.FeatureMap` on X as an operator.
     """
 
@@ -69,7 +70,7 @@ class Isolated:
         return self._squares(theta) + solution.readout_cost
 
     def record(self, theta, solution):
-        """What is worth noting at one θ, each entry of the leading shape of θ, norms with (2, ...)."""
+        """What is worth noting at one θ, in a dict. test_accuracy, cost, train_error: (...); norms: (2, ...)."""
         cost = self.cost(theta, solution)
         if not bool(cost.isfinite().all()):
             raise ValueError(f"R/λ is {cost.max().item()} at a θ of squared norm {self._squares(theta).max():.3g}")

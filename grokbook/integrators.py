@@ -2,8 +2,8 @@
 
 Every method is `advance(field, point, span, memory, tolerance) -> (point, memory)`: it carries the point on by the time
 `span`. memory is a dict of tensors and plain numbers, {} at the start; whoever keeps point and memory can go on later
-and gets the numbers of an uninterrupted run. point: (..., d), leading dimensions are separate runs that share the step.
-field: (..., d) -> the same shape. An optimiser is an integrator with memory whose step is its learning rate.
+and gets the numbers of an uninterrupted run. point: (..., d) -> like point; leading dimensions are separate runs that
+share the step. field: (..., d) -> (..., d). An optimiser is an integrator with memory whose step is its learning rate.
 """
 
 import functools

@@ -54,9 +54,9 @@ def initial_embedding(p, d_hidden, generator, scale=None, dtype=torch.float64):
 class Simulation:
     """What `simulate` recorded, r records of runs with the leading shape (...) of E.
 
-    time: (r,) in 1/(2λ); test_accuracy, cost (R/λ) and train_error (largest |HW − Y|): (r, ...); norms: (r, 2, ...)
-    with ‖E‖² and ‖W‖²; E: the final embedding; snapshot_time: (s,) and snapshots: (s, ..., p, d_hidden);
-    evaluations: (r,) how many velocities the path took up to each record.
+    time: (r,) in 1/(2λ); test_accuracy, cost, train_error: (r, ...), cost as R/λ, the error as the largest |HW − Y|;
+    norms: (r, 2, ...) with ‖E‖² and ‖W‖²; E: (..., p, d_hidden), the last; snapshot_time: (s,) and snapshots:
+    (s, ..., p, d_hidden); evaluations: (r,) how many velocities the path took up to each record.
     """
 
     time: torch.Tensor
@@ -179,7 +179,8 @@ def _simulation(trail, stride, shape):
 
 
 class Minimum(NamedTuple):
-    """Where `minimise` ended: its E, R/λ there, velocities evaluated, ‖dE/dt‖/‖E‖ with the last rounding, and why."""
+    """Where `minimise` ended: its E: (p, d_hidden), R/λ there, velocities evaluated, ‖dE/dt‖/‖E‖ with the last
+    rounding, and why."""
 
     E: torch.Tensor
     cost: float
@@ -193,7 +194,7 @@ ROUNDINGS = (0.06, 0.015, 0.004)
 
 
 def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evaluations=450, tolerance=1e-2):
-    """The end of Eq. 20, t → ∞, directly: a local minimum of R by L-BFGS. E: one run, (p, d_hidden) -> Minimum.
+    """The end of Eq. 20, t → ∞, directly: a local minimum of R by L-BFGS. E: (p, d_hidden), one run -> Minimum.
 
     Eq. 20 chatters on the kinks of ReLU, and so does every method along it. Here the kinks are rounded off, less and
     less, and each rounded R is minimised from where the last one ended, with an equal share of `evaluations`. A stage

@@ -6,7 +6,7 @@ from grokbook import linalg
 
 
 class Dense:
-    """J as a matrix (m, d): what small problems use."""
+    """J as a matrix, what small problems use. J: (m, d)."""
 
     def __init__(self, J):
         self.J, self.gram = J, J @ J.T
@@ -20,7 +20,7 @@ class Dense:
         return linalg.null_space_projection(self.J, v)
 
     def min_norm(self, residual):
-        """J⁺ applied to a residual padded with zeros for extra rows: at most (m,) -> (d,)."""
+        """J⁺ applied to a residual padded with zeros for extra rows: (at most m,) -> (d,)."""
         return linalg.min_norm(self.J, _padded(residual, len(self.J)))
 
     def multipliers(self, v):
@@ -29,7 +29,7 @@ class Dense:
 
 
 class MatrixFree:
-    """J through products.jvp, .vjp and .gram at θ, with extra rows (r, d) beneath it or None."""
+    """J through products.jvp, .vjp and .gram at θ: (d,), with the rows of extra: (r, d) beneath it, or None."""
 
     def __init__(self, products, theta, extra=None):
         self.products, self.theta = products, theta
@@ -48,7 +48,7 @@ class MatrixFree:
         return once - self._transposed(self.multipliers(once))
 
     def min_norm(self, residual):
-        """J⁺ applied to a residual padded with zeros for extra rows: at most (m + r,) -> (d,)."""
+        """J⁺ applied to a residual padded with zeros for extra rows: (at most m + r,) -> (d,)."""
         return self._transposed(self.solve(_padded(residual, len(self.gram))))
 
     def multipliers(self, v):

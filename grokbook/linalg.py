@@ -18,7 +18,7 @@ class SingularGramError(ValueError):
 
 
 def rank_tolerance(matrix):
-    """The package's relative tolerance for rank: max(rows, columns) times the rounding unit of the dtype."""
+    """The package's relative tolerance for rank: max(r, c) times the dtype's rounding unit. (r, c) -> float."""
     return max(matrix.shape) * torch.finfo(matrix.dtype).eps
 
 
@@ -69,7 +69,7 @@ def cholesky_or_explain(gram, name="the Gram matrix"):
 
 
 def explain_singular(gram, name="the Gram matrix"):
-    """The error that says why gram (n, n) has no Cholesky factor: rank, relative tolerance and the rows involved."""
+    """The error that says why gram: (n, n) has no Cholesky factor: rank, relative tolerance and the rows involved."""
     tolerance = max(rank_tolerance(gram), NOISE_PIVOT * torch.finfo(gram.dtype).eps)
     size = gram.shape[0]
     finite = torch.isfinite(gram)
@@ -134,7 +134,7 @@ def null_space_projection(matrix, vector):
 
 
 def gram_solver(gram):
-    """The function b -> gram^+ b, factorised once. gram: (n, n) positive semi-definite, any rank; b: (n,) or (n, m)."""
+    """b -> gram^+ b, factorised once. gram: (n, n), semi-definite, any rank -> ((n,) or (n, m) -> (n,) or (n, m))."""
     _require_finite(gram, "Gram matrix")
     factor = _trusted_factor(gram)
     if factor is not None:

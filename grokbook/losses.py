@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Loss:
-    """ℓ(outputs, Y), its gradient by the outputs, and metric(outputs, V) = ∇²ℓ V. outputs, V: (..., n, m); Y: (n, m).
+    """ℓ of outputs and targets Y, its gradient by the outputs, and metric(outputs, V) = ∇²ℓ V.
 
-    value: -> (...); the others: -> (..., n, m).
+    value(outputs, Y): (..., n, m), (n, m) -> (...); gradient(outputs, Y): (..., n, m), (n, m) -> (..., n, m);
+    metric(outputs, V): (..., n, m), (..., n, m) -> (..., n, m).
     """
 
     value: Callable

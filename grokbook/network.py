@@ -16,11 +16,14 @@ class FeatureMap:
     ndim = 1
 
     def hidden(self, theta):
-        """H: (..., n, d_hidden)."""
+        """H. -> (..., n, d_hidden)."""
         raise NotImplementedError
 
     def linearised(self, theta):
-        """H and the function (G, onto) -> onto + J_HᵀG, which may write over both. By autograd unless overridden."""
+        """H and the function `(G, onto) -> onto + J_HᵀG`, which may write over both. By autograd unless overridden.
+
+        -> (..., n, d_hidden), ((..., n, d_hidden), like θ -> like θ).
+        """
         H, pull = torch.func.vjp(self.hidden, theta)
         return H, lambda G, onto: onto.add_(pull(G)[0])
 
@@ -38,7 +41,7 @@ class OneLayer(FeatureMap):
         return self.activation.sigma(self.inputs.times(E))
 
     def linearised(self, E):
-        """H and (G, onto) -> onto + Xᵀ(G ⊙ σ′(XE))."""
+        """H and `(G, onto) -> onto + Xᵀ(G ⊙ σ′(XE))`. -> (..., n, d), ((..., n, d), like E -> like E)."""
         Z = self.inputs.times(E)
 
         def pull(G, onto):
@@ -80,7 +83,7 @@ def unstacked(theta, shapes):
 
 
 def uniform(shape, generator, dtype=torch.float64):
-    """PyTorch's default for Linear layers: each weight uniform within ± 1/√(fan in). -> (fan in, fan out)."""
+    """PyTorch's default for Linear layers: each weight uniform within ± 1/√(fan in). -> (fan_in, fan_out)."""
     draw = torch.rand(shape, generator=checks.random(generator), dtype=torch.float64)
     return ((2 * draw - 1) / math.sqrt(shape[0])).to(dtype)
 
@@ -100,11 +103,11 @@ class Deep:
         self.size = sum(map(math.prod, self.shapes))
 
     def split(self, theta):
-        """θ: (..., d) -> the layers' matrices, views of θ."""
+        """The layers' matrices, views of θ. θ: (..., d) -> [(..., r, c)]."""
         return unstacked(theta, self.shapes)
 
     def join(self, *layers):
-        """The layers' matrices -> θ: (..., d)."""
+        """θ from the layers' matrices. layers: [(..., r, c)] -> (..., d)."""
         theta = torch.cat([layer.flatten(-2) for layer in layers], -1)
         self.split(theta)
         return theta
@@ -201,7 +204,7 @@ class TwoLayer(Deep):
         return blocks.view(n * m, n * m)
 
     def pinned(self, theta, threshold):
-        """The pairs (sample i, hidden unit h) that sit on the kink of σ: |x_i E[:, h]| < threshold. -> (r, 2) indices.
+        """The pairs (sample i, hidden unit h) that sit on the kink of σ: |x_i E[:, h]| < threshold. θ: (d,) -> (r, 2).
 
         Raises ValueError for an activation without a kink and for a threshold that is not positive.
         """

@@ -92,7 +92,7 @@ class Probe:
         return checks.real("theta", torch.cat([parameters[name].detach().flatten() for name in self.shapes]))
 
     def flatten(self, tensors):
-        """A vector like θ, from itself, from tensors in the order of the trainable parameters or by name. -> (d,)."""
+        """A vector like θ. tensors: (d,), or a list in the order of the trainable parameters, or by name -> (d,)."""
         if isinstance(tensors, dict):
             missing = [name for name in self.shapes if name not in tensors]
             if missing:
@@ -120,7 +120,7 @@ class Probe:
         return self.vjp(2 * self.residual())
 
     def jvp(self, v):
-        """Jv. v: as `flatten` takes it -> (m,)."""
+        """Jv. v: (d,), or what `flatten` takes -> (m,)."""
         return _Equations(self).jvp(self.theta(), self.flatten(v))
 
     def vjp(self, u):
@@ -132,7 +132,7 @@ class Probe:
         return _Equations(self).gram(self.theta())
 
     def tangent(self, v, kinks=None):
-        """(I − J⁺J)v, the part of v along Z. v: as `flatten` takes it -> (d,)."""
+        """(I − J⁺J)v, the part of v along Z. v: (d,), or what `flatten` takes -> (d,)."""
         return MatrixFree(_Equations(self, kinks), self.theta()).tangent(self.flatten(v))
 
     def direction(self, memorised=MEMORISED, kinks=None):
@@ -144,11 +144,11 @@ class Probe:
         return norm_minimising_direction(level_set, self.theta(), at="here", memorised=memorised).vector
 
     def cosine(self, update, **options):
-        """cos∠(update, direction(**options)): 1 for an update that goes straight down the norm along Z."""
+        """cos∠(update, direction(**options)): 1 if update: (d,) goes straight down the norm along Z."""
         return float(cosine(self.flatten(update), self.direction(**options)))
 
     def tangential_share(self, force, kinks=None):
-        """|(I − J⁺J) force| / |force|: 0 for the gradient of a loss, 1 for a force along Z."""
+        """|(I − J⁺J) force| / |force|: force: (d,); 0 for the gradient of a loss, 1 along Z."""
         return float(self.tangent(_unit(self.flatten(force)), kinks).norm())
 
     def smallest_singular_value(self):
@@ -163,7 +163,7 @@ class Probe:
         return float(self.vjp(vectors[:, 0]).norm())
 
     def check(self, direction, steps=STEPS):
-        """Walks along a vector to tell whether it is tangent to the level set through θ and lowers |θ|. -> Check.
+        """Walks along direction: (d,) to tell if it is tangent to the level set through θ and lowers |θ|. -> Check.
 
         steps: s/|θ|, two or more. The order is fitted to the three smallest that change F beyond rounding, and v is
         tangent if Jv accounts for less than half of the change at the smallest.

@@ -13,7 +13,7 @@ from grokbook import checks
 
 
 class Matrix(NamedTuple):
-    """X as an operator: any real matrix (n, n_in)."""
+    """X as an operator. X: (n, n_in), any real matrix."""
 
     X: torch.Tensor
 
@@ -22,7 +22,7 @@ class Matrix(NamedTuple):
         return self.X.to(E) @ E
 
     def add_transposed(self, G, onto):
-        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d)."""
+        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d) -> like onto."""
         return onto.add_(self.X.T.to(G) @ G)
 
 
@@ -37,7 +37,7 @@ class PairSums(NamedTuple):
         return E.index_select(-2, self.first).add_(E.index_select(-2, self.second))
 
     def add_transposed(self, G, onto):
-        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d)."""
+        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d) -> like onto."""
         return onto.index_add_(-2, self.first, G).index_add_(-2, self.second, G)
 
 
@@ -60,8 +60,8 @@ def same_sign(outputs, Y):
 
 
 def near(outputs, Y):
-    """Right where no output misses its target by more than half of the targets' spread. (..., n, m) -> (..., n)
-    bool."""
+    """Right where no output misses its target by more than half of the targets' spread. (..., n, m), (n, m) ->
+    (..., n) bool."""
     return ((outputs - Y).abs() <= Y.std() / 2).all(-1)
 
 
@@ -70,7 +70,7 @@ class Task:
     """Samples to train on and to test on, and when an output is right.
 
     X_train: (n, n_in), Y_train: (n, m), X_test: (t, n_in), Y_test: (t, m), float64; right(outputs, Y): (..., n, m),
-    (n, m) -> (..., n) bool. Tables keep their pairs: (n, 2) and (t, 2), symbols in 0..p-1, else None.
+    (n, m) -> (..., n) bool. Tables keep pairs_train: (n, 2) and pairs_test: (t, 2), symbols in 0..p-1, else None.
     """
 
     X_train: torch.Tensor
@@ -110,12 +110,12 @@ class Task:
 
     @property
     def labels_train(self):
-        """(n,) which target is largest."""
+        """Which target is largest. -> (n,)."""
         return self.Y_train.argmax(1)
 
     @property
     def labels_test(self):
-        """(t,) which target is largest."""
+        """Which target is largest. -> (t,)."""
         return self.Y_test.argmax(1)
 
     @cached_property
@@ -169,7 +169,7 @@ def unordered_pairs(p):
 def table(p, rule, train_fraction=None, generator=None, *, test_size=None):
     """Any commutative rule on unordered pairs: the input e_a + e_b has the target e_c with c = rule(a, b) in 0..p-1.
 
-    rule: takes two (k,) tensors of symbols and returns one. Give train_fraction in (0, 1), rounded down to whole pairs,
+    rule: (k,), (k,) -> (k,), whole symbols. Give train_fraction in (0, 1), rounded down to whole pairs,
     or test_size in pairs; generator draws the split. Raises ValueError for p < 2, a side left empty, and a rule that
     leaves 0..p-1 or depends on the order, which e_a + e_b does not show.
     """
@@ -195,7 +195,7 @@ def modular_multiplication(p, train_fraction=None, generator=None, *, test_size=
 def boolean(bits, rule, train_fraction=None, generator=None, *, test_size=None):
     """A function of bits on all 2^bits inputs of ±1, with one output of ±1; right where the sign is.
 
-    rule: takes a (2^bits, bits) tensor of 0 and 1 and returns a (2^bits,) tensor of 0 and 1. Split as in `table`.
+    rule: (2^bits, bits) -> (2^bits,), both of 0 and 1. Split as in `table`.
     """
     count = 2 ** checks.whole("bits", bits, 1)
     values = torch.arange(count)[:, None] >> torch.arange(bits) & 1

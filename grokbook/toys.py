@@ -20,7 +20,7 @@ class Toy:
         return ((self.F(theta) - self.y) ** 2).sum() + decay * (theta**2).sum()
 
     def descent(self, decay=0.0):
-        """The field -∇L_λ of Eq. 3: a function (d,) -> (d,)."""
+        """The field -∇L_λ of Eq. 3. -> a function (d,) -> (d,)."""
 
         def field(theta):
             theta = theta.detach().requires_grad_()
