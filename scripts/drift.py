@@ -40,7 +40,7 @@ def command(notebooks, report, workers):
     return [
         *(sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"),
         *("-n", str(workers), "--dist", "loadscope"),
-        *("--nbval", "--nbval-cell-timeout=600", f"--junitxml={report}", *map(str, notebooks)),
+        *("--nbval", "--nbval-cell-timeout=900", "--timeout=900", f"--junitxml={report}", *map(str, notebooks)),
     ]
 
 
