@@ -149,7 +149,7 @@ def test_write_replaces_the_file_in_one_move(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["a.md"]
 
 
-@pytest.mark.parametrize("script", ["execute", "claims", "api", "set_repository", "rules", "build", "drift"])
+@pytest.mark.parametrize("script", ["execute", "claims", "set_repository", "rules", "build", "drift"])
 def test_script_explains_itself(script):
     command = [sys.executable, str(chapters.ROOT / "scripts" / f"{script}.py"), "--help"]
     assert "usage" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
