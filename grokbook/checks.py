@@ -36,12 +36,18 @@ def random(generator):
     return generator
 
 
-def real(name, tensor, shape=None):
-    """A tensor of float32 or float64 with finite entries; shape: a tuple with None for any length, or None."""
+def floating(name, tensor):
+    """A tensor of float32 or float64."""
     if not torch.is_tensor(tensor):
         raise ValueError(f"{name} is a {type(tensor).__name__}; pass a torch tensor: torch.as_tensor({name})")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name} is {tensor.dtype}; pass float32 or float64: {name}.double()")
+    return tensor
+
+
+def real(name, tensor, shape=None):
+    """A tensor of float32 or float64 with finite entries; shape: a tuple with None for any length, or None."""
+    floating(name, tensor)
     if shape is not None and not _fits(tensor.shape, shape):
         wanted = ", ".join("any" if length is None else str(length) for length in shape)
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}; it must be ({wanted})")

@@ -35,6 +35,8 @@ def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMOR
             f"{len(theta)} parameters cannot fit {equations} targets in general (Assumption 4.1: d >= km), and leave "
             "no direction along Z; widen the network"
         )
+    if not memorised > 0:
+        raise ValueError(f"memorised={memorised} must be positive")
     missed, allowed = float(level_set.residual(theta).norm()), memorised * (1 + float(level_set.y.norm()))
     if missed > allowed:
         raise ValueError(

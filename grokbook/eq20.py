@@ -30,8 +30,7 @@ class Isolated:
     """
 
     def __init__(self, task, like, activation="relu", decay=0.0, features=OneLayer):
-        if not torch.is_tensor(like) or like.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"E is {getattr(like, 'dtype', type(like))}; pass float32 or float64: E.double()")
+        checks.floating("E", like)
         if task.X_train.device != like.device:
             raise ValueError(f"E is on {like.device}, the task on {task.X_train.device}; move one with .to(...)")
         self.task, self.decay = task, checks.not_negative("decay", decay)

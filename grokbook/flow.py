@@ -117,6 +117,9 @@ def flow(field, start, times, *, step=None, method="rk4", tolerance=None, max_st
     a small λ over times of 1/λ. Raises ValueError for bad input, a path that leaves the finite numbers (FlowError with
     what there is of it) and one that needs more than `max_steps` steps (evaluations of the field, for SciPy's
     solvers)."""
+    checks.real("start", start)
+    if (shape := field(start).shape) != start.shape:
+        raise ValueError(f"the field returns {tuple(shape)} at a start of {tuple(start.shape)}; give them one shape")
     times = torch.as_tensor(times, dtype=start.dtype, device=start.device)
     if times.ndim != 1 or len(times) < 1 or not bool((times.diff() > 0).all() and times.isfinite().all()):
         raise ValueError(

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import torch
 
+from grokbook import checks
+
 
 def features(E):
     """Section 7.3.2: F_k = (1/p) Σ_j exp(−2πi jk/p) E_j, k = 1..(p−1)/2. E: (..., p, d) -> (..., (p−1)/2, d) complex.
@@ -13,7 +15,7 @@ def features(E):
     p = E.shape[-2] if E.ndim >= 2 else 0
     if p < 3:
         raise ValueError(f"E has shape {tuple(E.shape)}; it must be (..., p, d) with p at least 3 to have a frequency")
-    return torch.fft.fft(E, dim=-2)[..., 1 : (p - 1) // 2 + 1, :] / p
+    return torch.fft.fft(checks.real("E", E), dim=-2)[..., 1 : (p - 1) // 2 + 1, :] / p
 
 
 class CircleMeasures(NamedTuple):
@@ -54,6 +56,8 @@ def plane(E, k):
     p = E.shape[0]
     if not 1 <= k <= (p - 1) // 2:
         raise ValueError(f"frequency k={k} must lie in 1..{(p - 1) // 2} for p={p}")
+    if E.shape[1] < 2:
+        raise ValueError(f"E has shape {tuple(E.shape)}; a plane needs two or more hidden units")
     F = features(E)[k - 1]
     axes, sizes = torch.linalg.qr(torch.stack([F.real, F.imag], dim=1))
     return E @ (axes * sizes.diagonal().sign())
@@ -61,6 +65,8 @@ def plane(E, k):
 
 def order_round(points):
     """The residues in the order in which they stand round the origin, from residue 0 on. (p, 2) -> (p,)."""
+    if not bool((points.norm(dim=1) > 0).all()):
+        raise ValueError("a residue stands at the origin or is not finite, and has no place round the circle")
     order = torch.atan2(points[:, 1], points[:, 0]).argsort()
     return order.roll(-int((order == 0).nonzero()))
 
@@ -79,5 +85,7 @@ def step_round(points):
 def served_by(F):
     """Each hidden unit's strongest frequency and its share of the unit's power. F: complex (f, d) -> k: (d,), (d,)."""
     power = F.abs() ** 2
+    if not bool((power.sum(0) > 0).all()):
+        raise ValueError(f"units {(~(power.sum(0) > 0)).nonzero().flatten().tolist()} are zero; leave them out")
     share, row = (power / power.sum(0)).max(0)
     return row + 1, share

@@ -112,6 +112,12 @@ def simulate(
     if steps % stride or (snapshot_every or 0) % stride:
         given = f"steps={steps}, snapshot_every={snapshot_every}, record_every={record_every}"
         raise ValueError(f"{given}: method={method!r} stops at records only; make the first two multiples of the last")
+    if dtype not in (None, torch.float32, torch.float64):
+        raise ValueError(f"dtype={dtype!r} must be torch.float32 or torch.float64")
+    if checks.floating("E", E).numel() == 0:
+        raise ValueError(f"E has shape {tuple(E.shape)}, which holds no run")
+    if method == "clock" and activation_of(activation).degree != 1:
+        raise ValueError(f"method='clock' needs a σ of degree 1, not {activation!r}; take 'adaptive'")
     E, task = E.to(device=device, dtype=dtype), task.to(device or E.device)
     layer = Isolated(task, E, activation, decay, features)
     shape, ndim = E.shape, layer.features.ndim

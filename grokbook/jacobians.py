@@ -2,7 +2,7 @@
 
 import torch
 
-from grokbook import linalg
+from grokbook import checks, linalg
 
 
 class Dense:
@@ -53,6 +53,7 @@ class MatrixFree:
 
     def multipliers(self, v):
         """The least-squares μ with Jᵀμ ≈ v: (d,) -> (m + r,)."""
+        checks.real("the vector", v, self.theta.shape)
         return self.solve(torch.cat([self.products.jvp(self.theta, v), self.extra @ v]))
 
     def _transposed(self, u):

@@ -15,7 +15,13 @@ class LevelSet:
     """
 
     def __init__(self, F, y, products=None, constraints=None):
-        self.y = torch.as_tensor(y).reshape(-1)
+        y = y if torch.is_tensor(y) else torch.as_tensor(y, dtype=torch.float64)
+        outputs = getattr(products, "n_outputs", y.shape[-1] if y.ndim else 1)
+        if y.ndim > 1 and y.shape[-1] != outputs:
+            raise ValueError(f"y has shape {tuple(y.shape)} and the network {outputs} outputs; a row is a sample: y.T")
+        if hasattr(products, "F") and getattr(F, "__self__", products) is not products:
+            raise ValueError("F is of one network and products another; pass net.F and products=net")
+        self.y = y.reshape(-1)
         self.F = lambda theta: F(theta).reshape(-1)
         self.products, self.constraints = products, constraints
         if not torch.isfinite(self.y).all():
@@ -74,12 +80,14 @@ class LevelSet:
         """(I - J⁺J)v, the part of v in the kernel of J: (d,) -> (d,). At any rank."""
         return self._rows(theta).tangent(v)
 
-    def retract(self, theta, tolerance=1e-12, iterations=50):
+    def retract(self, theta, tolerance=None, iterations=50):
         """A point of Z near θ by Gauss–Newton: θ <- θ - J⁺(F(θ) - y), a step halved while it does not help.
 
-        (d,) -> (d,). Quadratic near a regular point. Ends when |F - y| <= tolerance (1 + |y|). Raises ConvergenceError
+        (d,) -> (d,). Quadratic near a regular point. Ends when |F - y| <= tolerance (1 + |y|), by
+        default 1e-12, in float32 1e-5. Raises ConvergenceError
         with the point reached after `iterations` steps, or where no fraction of a step lowers the residual.
         """
+        tolerance = (1e-12 if theta.dtype == torch.float64 else 1e-5) if tolerance is None else tolerance
         allowed = tolerance * (1 + self.y.norm())
         residual = self.residual(theta)
         for done in range(iterations):

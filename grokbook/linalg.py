@@ -34,6 +34,8 @@ def rank(matrix, tolerance=None):
 
     Only ratios matter: rank(c A) = rank(A) for c > 0, a zero matrix has rank 0, and one non-zero row has rank 1.
     """
+    if matrix.ndim != 2:
+        raise ValueError(f"the matrix has shape {tuple(matrix.shape)}; pass one (r, c), or each of a batch in turn")
     _require_finite(matrix, "matrix")
     tolerance = rank_tolerance(matrix) if tolerance is None else tolerance
     return int(counted(torch.linalg.svdvals(matrix), tolerance).sum())
@@ -140,6 +142,8 @@ def gram_solver(gram):
     if factor is not None:
         return lambda target: _solve(factor, target)
     values, vectors = torch.linalg.eigh(gram)
+    if values[0] < -(torch.finfo(gram.dtype).eps ** 0.5) * values[-1].abs():
+        raise ValueError(f"the Gram matrix has an eigenvalue of {values[0]:.2g} beside {values[-1]:.2g}; pass H @ H.T")
     kept = counted(values.clamp(min=0), rank_tolerance(gram))
     values, vectors = values[kept], vectors[:, kept]
     return lambda target: vectors @ _scaled(1 / values, vectors.T @ target)

@@ -104,6 +104,8 @@ class Deep:
 
     def split(self, theta):
         """The layers' matrices, views of θ. θ: (..., d) -> [(..., r, c)]."""
+        if checks.floating("theta", theta).dtype != self.X.dtype:
+            raise ValueError(f"theta is {theta.dtype}, X {self.X.dtype}; bring them together with .to(...)")
         return unstacked(theta, self.shapes)
 
     def join(self, *layers):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from grokbook import checks
 from grokbook.activations import leaky_relu
 
 
@@ -77,8 +78,7 @@ def linear_descent(X, targets, decay, start, times):
     θ(t) = θ* + exp(-2 (XᵀX + λ) t)(θ(0) - θ*) with θ* = (XᵀX + λ)⁻¹Xᵀy; for λ = 0 the part no sample sees stays.
     X: (k, d), targets: (k,), start: (d,), times: (T,) -> (T, d). Raises ValueError for a negative decay.
     """
-    if decay < 0:
-        raise ValueError(f"decay={decay} must not be negative: the path would leave every bound")
+    decay = checks.not_negative("decay", decay)
     left, values, right = torch.linalg.svd(X)
     squares, pull = torch.zeros_like(start), torch.zeros_like(start)
     squares[: len(values)] = values**2

@@ -143,3 +143,8 @@ class TestRefusals:
         net, task, theta, _ = memorised
         with pytest.raises(ValueError, match=r"'nearest'.*'here'"):
             norm_minimising_direction(LevelSet(net.F, task.Y_train, net), theta, at="Z")
+
+    def test_a_limit_that_is_no_number(self, memorised):
+        net, task, theta, _ = memorised
+        with pytest.raises(ValueError, match="memorised=nan"):
+            norm_minimising_direction(LevelSet(net.F, task.Y_train, net), theta, memorised=float("nan"))

@@ -88,3 +88,12 @@ def test_live_draws_at_the_sliders_value(monkeypatch):
     widget.update()
     slider.value = 2.0
     assert seen[-1] == 2.0
+
+
+def test_a_picture_that_fails_leaves_no_figure_open():
+    def fails(ax, value):
+        raise RuntimeError("no picture")
+
+    with pytest.raises(RuntimeError, match="no picture"):
+        explore.scrub(fails, [1], name="bar", label="height", alt="One bar")
+    assert not plt.get_fignums()

@@ -52,7 +52,7 @@ def test_a_field_on_matrices_keeps_their_shape_and_time_may_start_anywhere():
 def test_a_step_that_divides_the_time_is_not_split_by_rounding():
     seen = []
     flow(lambda x: seen.append(1) or -x, START, [0.0, 0.1 * 3], step=0.1, method="euler")
-    assert len(seen) == 3
+    assert len(seen) == 1 + 3  # one look at the start
 
 
 def test_a_stiff_field_is_within_reach_of_a_long_time():
@@ -84,11 +84,14 @@ def test_a_path_that_leaves_the_finite_numbers_says_when():
         ({"times": [0, 1], "step": 0.1, "method": "RK45"}, "step=0.1 means nothing to method='RK45'"),
         ({"times": [0, 1], "step": 0.1, "tolerance": 0.1}, "tolerance=0.1 means nothing to method='rk4'"),
         ({"times": [0, 1], "method": "RK45", "tolerance": 0}, "tolerance=0 must be a positive number"),
+        ({"times": [0, 1], "step": 0.1, "start": torch.tensor([1, 2])}, "start is torch.int64"),
+        ({"times": [0, 1], "step": 0.1, "field": lambda x: x[:1]}, r"returns \(1,\) at a start of \(2,\)"),
+        ({"times": [0, 1], "method": "RK45", "field": lambda x: x[:1]}, r"returns \(1,\) at a start of \(2,\)"),
     ],
 )
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
-        flow(spiral, START, **options)
+        flow(**{"field": spiral, "start": START, **options})
 
 
 def test_too_many_steps_are_refused_before_the_first():

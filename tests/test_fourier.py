@@ -104,3 +104,18 @@ def test_units_name_the_frequency_they_serve():
     k, share = served_by(features(torch.stack(waves, dim=1)))
     assert k.tolist() == [4, 1, 5]
     torch.testing.assert_close(share, torch.ones(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: features(torch.full((5, 4), math.nan)), "20 of the 20 entries of E are not finite"),
+        (lambda: plane(torch.ones(5, 1), 1), r"\(5, 1\); a plane needs two"),
+        (lambda: step_round(torch.zeros(5, 2)), "at the origin"),
+        (lambda: step_round(torch.full((5, 2), math.nan)), "not finite"),
+        (lambda: served_by(torch.tensor([[1.0, 0.0, 2.0]])), r"units \[1\] are zero"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -643,3 +643,24 @@ def test_a_step_that_fails_late_keeps_all_that_came_before(monkeypatch):
     with pytest.raises(SimulationError, match="step 7 ") as caught:
         simulate(E, task, step=1e-3, steps=50, record_every=1, progress=False)
     assert caught.value.result.time.tolist() == pytest.approx([k * 1e-3 for k in range(7)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(dtype="float32"), "dtype='float32' must be torch.float32"),
+        (dict(method="clock", activation="tanh"), "needs a σ of degree 1, not 'tanh'"),
+    ],
+)
+def test_simulate_refuses_what_it_could_only_do_wrongly(change, message):
+    task, E = case()
+    with pytest.raises(ValueError, match=message):
+        simulate(E, task, 1e-2, 10, **change)
+
+
+def test_simulate_refuses_starts_of_another_kind():
+    task, E = case()
+    with pytest.raises(ValueError, match="E is a ndarray; pass a torch tensor"):
+        simulate(E.numpy(), task, 1e-2, 10)
+    with pytest.raises(ValueError, match=r"\(0, 5, 16\), which holds no run"):
+        simulate(E.expand(0, *E.shape), task, 1e-2, 10, method="adaptive")

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from grokbook import linalg, toys
 from grokbook.levelset import ConvergenceError, LevelSet
+from grokbook.network import TwoLayer
 
 NEAR = st.floats(-3, 3)
 X = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 2.0]], dtype=torch.float64)
 UNITS = 6
+TARGET = torch.zeros(6, dtype=torch.float64)
+TWO = [TwoLayer(inputs, UNITS, 2, "tanh") for inputs in (X, X.flip(0))]
 
 
 def point(*entries):
@@ -256,6 +259,17 @@ def test_dimension_and_singular_points():
     assert Z.rank(dead) == 3
 
 
+def test_a_plain_target_is_taken_to_all_its_digits():
+    assert LevelSet(lambda t: t.sum(), 0.1).y.item() == 0.1
+
+
+def test_float32_arrives_as_near_as_it_can():
+    Z = LevelSet(lambda t: (t**2).sum(), torch.tensor(1.0))
+    phi = Z.retract(torch.tensor([0.7, 0.3, 0.4]))
+    assert phi.dtype == torch.float32
+    assert abs(float(phi.norm()) - 1) < 1e-5
+
+
 # Bad input -----------------------------------------------------------------------
 
 
@@ -306,6 +320,9 @@ def test_a_projection_that_runs_out_of_steps_says_so():
     [
         (lambda: LevelSet(network, point(*[math.nan] * 6)), "target y holds entries that are not finite"),
         (lambda: LevelSet(network, torch.zeros(6)).residual(gaussian(2, 15)), r"\(2, 15\); pass one flat point"),
+        (lambda: LevelSet(network, torch.zeros(2, 3), SimpleNamespace(n_outputs=2)), r"\(2, 3\) and the network 2"),
+        (lambda: LevelSet(TWO[0].F, torch.zeros(6), TWO[1]), "F is of one network and products another"),
+        (lambda: LevelSet(network, TARGET, Products()).tangent(TARGET.new_ones(30), gaussian(30) / 0), "the vector"),
         (lambda: LevelSet(lambda t: 1 / t, torch.zeros(2)).residual(point(0.0, 1.0)), "F is not finite"),
         (
             lambda: LevelSet(network, torch.zeros(6), constraints=lambda t: t).tangent(gaussian(30), gaussian(30)),

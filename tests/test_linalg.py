@@ -149,6 +149,8 @@ def test_a_gram_matrix_of_deficient_rank_is_solved_as_its_pseudo_inverse():
         (lambda: linalg.null_space_projection(gaussian(2, 3), gaussian(2)), "3 columns.*2 entries"),
         (lambda: linalg.cholesky_or_explain(gaussian(2, 3)), r"must be square.*\(2, 3\)"),
         (lambda: linalg.rank(gaussian(2, 2) * torch.nan), "not finite"),
+        (lambda: linalg.rank(gaussian(2, 3, 3)), r"\(2, 3, 3\); pass one"),
+        (lambda: linalg.gram_solver(torch.diag(torch.tensor([1.0, -1.0, 2.0]))), "eigenvalue of -1 beside 2"),
     ],
 )
 def test_bad_input_says_both_values_and_the_way_out(call, message):

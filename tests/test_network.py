@@ -227,3 +227,10 @@ class TestRefusals:
         net, _ = random_network("relu")
         with pytest.raises(ValueError, match=r"\(r, 2\)"):
             net.holding_rows(torch.zeros(4, 3, dtype=torch.long))
+
+    def test_a_point_of_another_kind(self):
+        net, theta = random_network("relu")
+        with pytest.raises(ValueError, match=r"theta is torch.float32, X torch.float64"):
+            net.F(theta.float())
+        with pytest.raises(ValueError, match="theta is a ndarray; pass a torch tensor"):
+            net.hidden(theta.numpy().astype("float32"))

@@ -79,8 +79,13 @@ def test_two_layers_lose_their_imbalance_at_the_rate_of_decay_alone():
     np.testing.assert_allclose(imbalance.numpy(), (imbalance[0] * torch.exp(-4 * decay * path.time)).numpy(), rtol=1e-7)
 
 
+def test_a_decay_that_is_not_a_number():
+    with pytest.raises(ValueError, match="decay=nan must be a number"):
+        toys.linear_descent(torch.eye(2), torch.ones(2), float("nan"), torch.ones(2), torch.ones(1))
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"X is \(2, 3\) and targets \(3,\)"):
         toys.linear(torch.ones(2, 3), torch.ones(3))
-    with pytest.raises(ValueError, match=r"decay=-0.1 must not be negative"):
+    with pytest.raises(ValueError, match=r"decay=-0.1 must be a number from 0 on"):
         toys.linear_descent(torch.ones(1, 2), torch.ones(1), -0.1, torch.ones(2), torch.ones(1))

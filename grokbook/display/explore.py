@@ -56,10 +56,12 @@ def live(draw, *, columns=1, height=3.0, **controls):
 def _frame(draw, value, columns, height):
     """One picture as a data address: a PNG of at most 64 colours, a third of the size of the full one."""
     figure, axes = figures.canvas(columns=columns, height=height)
-    draw(axes, value)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figures.STYLE["savefig.dpi"])
-    plt.close(figure)
+    try:
+        draw(axes, value)
+        figure.savefig(buffer, format="png", dpi=figures.STYLE["savefig.dpi"])
+    finally:
+        plt.close(figure)
     picture = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     small = io.BytesIO()
     picture.save(small, format="png", optimize=True)
