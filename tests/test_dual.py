@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from grokbook import dual
 from grokbook.dual import lower_bound, minimum_norm
+from grokbook.eq20 import Isolated
 from grokbook.isolated import cost, initial_embedding, minimise, simulate
 from grokbook.tasks import Task, boolean, modular_addition, table
 
@@ -72,6 +73,13 @@ def test_with_decay_the_bound_meets_the_soft_threshold(decay):
     assert lower_bound(elsewhere, task, "identity", decay).value < least
 
 
+def test_where_decay_leaves_nothing_the_bound_is_the_cost_of_no_network():
+    task = task_of(gaussian(5, 3), gaussian(5, 2, seed=1))
+    bound = lower_bound(1e-9 * gaussian(3, 4), task, decay=100.0)
+    assert bound.ratio < 1
+    assert bound.value == pytest.approx(float(task.Y_train.square().sum()) / 100, rel=1e-9)
+
+
 # Against runs of every kind
 
 
@@ -124,6 +132,14 @@ def test_a_network_that_is_given_the_neuron_it_lacks_gets_cheaper():
     assert change == pytest.approx(1e-8 * (1 - found.ratio**2), rel=1e-2)
 
 
+def test_no_unit_of_a_network_is_overlooked():
+    task = modular_addition(7, 0.75, generator(1))
+    E = gaussian(7, 40, seed=3)
+    M = Isolated(task, E).solve(E).multiplier
+    ratios = (M.T @ (task.X_train @ E).relu()).norm(dim=0) / E.norm(dim=0)
+    assert lower_bound(E, task, starts=1).ratio >= ratios.max()
+
+
 # Bad input, and what a long run does
 
 
@@ -158,9 +174,15 @@ def test_a_minimum_that_runs_out_of_rounds_says_how_far_it_is():
     found = minimum_norm(task, generator(), gap=1e-9, rounds=1, starts=200)
     assert found.gap > 1e-3
     assert found.gap == pytest.approx(found.cost / found.bound - 1)
-    longer = minimum_norm(task, generator(), gap=1e-9, rounds=3, starts=200)
-    assert longer.cost < found.cost
-    assert longer.bound >= found.bound
+
+
+def test_more_rounds_never_lose_what_fewer_had():
+    task = modular_addition(7, 0.75, generator(1))
+    options = dict(gap=1e-9, starts=20, progress=False)
+    found = [minimum_norm(task, generator(), rounds=rounds, **options) for rounds in (1, 4, 7, 10, 13)]
+    costs, bounds = ([getattr(one, name) for one in found] for name in ("cost", "bound"))
+    assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0]
+    assert bounds == sorted(bounds) and bounds[-1] > bounds[0]
 
 
 def test_the_numbers_of_a_minimum_come_from_its_generator():

@@ -98,6 +98,18 @@ def test_projection_leaves_the_saddle_it_meets_on_the_axis_of_the_parabola():
     np.testing.assert_allclose(Z.project(point(0.0, 0.49)).numpy(), [0.0, 0.0], atol=1e-10)
 
 
+def test_a_saddle_is_left_in_the_direction_in_which_it_falls():
+    Z = LevelSet(lambda t: t[2] - t[0] ** 2 - 0.1 * t[1] ** 2, 0.0)  # from (0, 0, 2) farthest along x, nearest along y
+    np.testing.assert_allclose(Z.project(point(0.0, 0.0, 2.0)).abs().numpy(), [math.sqrt(1.5), 0, 1.5], atol=1e-8)
+
+
+def test_a_step_from_which_no_way_leads_back_is_shortened():
+    Z = LevelSet(lambda t: (t**21).sum(), 1.0)  # from far away, Gauss–Newton takes more than its 50 steps
+    with pytest.raises(ConvergenceError, match="the steps ran out"):
+        Z.retract(point(40.0, 40.0))
+    np.testing.assert_allclose(Z.project(point(40.0, 40.0), start=point(0.3, 1.0)).numpy(), 2 ** (-1 / 21), rtol=1e-8)
+
+
 def test_a_start_beside_a_saddle_costs_few_evaluations():
     calls = []
 
