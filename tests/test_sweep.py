@@ -367,6 +367,15 @@ def test_after_a_death_the_others_go_on_side_by_side(log):
     assert error.value.results == [None, 3, 4]
 
 
+@pytest.fixture
+def interruptible():
+    """What a shell starts in the background, and all that it starts, would ignore an interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_stops_the_other_machines_too(dask, log):
     with joblib.parallel_config(backend="dask"):
         timer = threading.Thread(target=lambda: (wait_for(lambda: runs(log)), os.kill(os.getpid(), signal.SIGINT)))
@@ -401,6 +410,7 @@ print(sweep(slow, grid(a=[0, 1, 2, 3, 4]), "results", jobs=2, progress=False, lo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 def test_a_sweep_that_is_stopped_loses_no_finished_run(tmp_path, log, folder):
     """In sessions like a notebook's: one is interrupted while two runs hang, one is killed, and one is left alone."""
 
