@@ -22,8 +22,10 @@ class Activation:
     degree: int | None = None
 
     def pull(self, gradient, Z):
-        """gradient ⊙ σ′(Z), written over the gradient: how a derivative by σ(Z) becomes one by Z. gradient, Z: (...) ->
-        like Z."""
+        """gradient ⊙ σ′(Z), written over the gradient: from a derivative by σ(Z) to one by Z.
+
+        gradient, Z: (...) -> like Z.
+        """
         if self.name == "relu":
             # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
             return torch.ops.aten.threshold_backward(gradient, Z, 0)

@@ -83,9 +83,9 @@ class LevelSet:
     def retract(self, theta, tolerance=None, iterations=50):
         """A point of Z near θ by Gauss–Newton: θ <- θ - J⁺(F(θ) - y), a step halved while it does not help.
 
-        (d,) -> (d,). Quadratic near a regular point. Ends when |F - y| <= tolerance (1 + |y|), by
-        default 1e-12, in float32 1e-5. Raises ConvergenceError
-        with the point reached after `iterations` steps, or where no fraction of a step lowers the residual.
+        (d,) -> (d,). Quadratic near a regular point. Ends when |F - y| <= tolerance (1 + |y|), by default 1e-12, in
+        float32 1e-5. Raises ConvergenceError with the point reached after `iterations` steps, or where no fraction of a
+        step lowers the residual.
         """
         tolerance = (1e-12 if theta.dtype == torch.float64 else 1e-5) if tolerance is None else tolerance
         allowed = tolerance * (1 + self.y.norm())
