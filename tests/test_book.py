@@ -1,6 +1,7 @@
 """Every chapter keeps the book's format, and every rule of the format notices the breach it is there for."""
 
 import copy
+import itertools
 import re
 
 import nbformat
@@ -73,6 +74,15 @@ def test_anchor_of_a_claim_is_made_of_its_first_words():
     falling = record(r"$\lVert\theta\rVert$ falls like $\lambda^2$, *always*")
     assert claims.anchor(falling) == "claim-falls-like-lambda-always"
     assert len(claims.anchor(record("word " * 50))) <= 66
+
+
+def test_every_chapter_says_why_the_next_one_follows():
+    pages = [(part, page) for part, page in chapters.contents() if part]
+    for (part, page), (_, following) in itertools.pairwise(pages):
+        if part != rules.BACK_MATTER:
+            text = rules.markdown(chapters.read(chapters.BOOK / f"{page}.ipynb"))
+            last = text.split("\n## Exercises")[0].rstrip().split("\n\n")[-1]
+            assert f"]({following}." in last, f"{page} ends before its exercises with {last!r}"
 
 
 # --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
