@@ -18,8 +18,10 @@ INTRODUCTION = """# Every claim, measured
 This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a chapter:
 what is stated, the number that was measured, the condition that it was asked to meet, and where the paper makes the
 statement ("this book" where it is ours). The statement leads to its line in the chapter, and that line leads back here.
-A chapter stops running when a verdict changes, so no claim can cease to hold, or begin to, without notice. Processors
-round differently, and a measured number may differ from yours in its last digits; the verdicts may not.
+Where a control stands below the measured number, the same was measured of something that should miss the condition, such
+as a random start, and was asserted to miss it. A chapter stops running when a verdict changes, so no claim can
+cease to hold, or begin to, without notice. Processors round differently, and a measured number may differ from yours in
+its last digits; the verdicts may not.
 """
 
 
@@ -63,6 +65,7 @@ def row(page, claim, title=None, mark=True):
     chapter = [f"[{title}]({page}.ipynb)"] if title else []
     verdict = "✓" if claim["reproduces"] else "✗"
     measured = "no number" if isinstance(claim["measured"], bool) else claim["shown"]
+    measured += "".join(f"<br>{name}: {shown}" for name, shown in claim.get("controls", {}).items())
     asked = "" if isinstance(claim["measured"], bool) else claim["condition"]
     cells = [place + verdict, f"[{statement(claim)}]({page}.ipynb#{anchor(claim)})", measured, asked, claim["source"]]
     return "| " + " | ".join(cells + chapter) + " |"
@@ -77,11 +80,13 @@ def page_text(collected):
     """The whole page: the count, what fails to reproduce, then part by part and chapter by chapter."""
     everything = [(page, claim, title) for _, page, title, claims in collected for claim in claims]
     failing = [entry for entry in everything if not entry[1]["reproduces"]]
+    controlled = sum(bool(claim.get("controls")) for _, claim, _ in everything)
     wordless = sum(isinstance(claim["measured"], bool) for _, claim, _ in everything)
     sections = [
         INTRODUCTION,
         f"**{len(everything)}** claims in **{len(collected)}** chapters: **{len(everything) - len(failing)}** hold, "
-        f"**{len(failing)}** do not. **{wordless}** state something without a number.\n",
+        f"**{len(failing)}** do not. **{controlled}** were tried on a control, which fails. "
+        f"**{wordless}** state something without a number.\n",
         "## What does not hold\n",
     ]
     if failing:

@@ -24,6 +24,32 @@ def test_a_claim_that_does_not_reproduce_says_so(capsys):
     assert capsys.readouterr().out == "✗ does not hold: seven is large · measured\xa03, asked >\xa05 · Fig. 1\n"
 
 
+def test_a_control_stands_beside_the_value(capsys):
+    claim("most are right", 97.2, above=90, unit="%", source="this book", controls={"a random start": 4.31})
+    line = "✓ most are right · measured\xa097\xa0%, asked >\xa090\xa0% (a random start: measured\xa04.3\xa0%)"
+    assert capsys.readouterr().out == f"{line} · this book\n"
+
+
+def test_a_control_that_meets_the_condition_makes_the_claim_fail():
+    controls = {"random labels": 3, "a random start": 91.5}
+    with pytest.raises(AssertionError, match=r"says nothing: a random start has 91.5, and meets >\xa090"):
+        claim("most are right", 97.2, above=90, source="this book", controls=controls)
+
+
+@pytest.mark.parametrize(
+    ("measured", "arguments"),
+    [(True, {}), (3.0, dict(above=5, reproduces=False))],
+)
+def test_controls_need_a_number_that_holds(measured, arguments):
+    with pytest.raises(ValueError, match="controls"):
+        claim("no", measured, source="this book", controls={"a random start": 1.0}, **arguments)
+
+
+def test_a_control_must_be_finite():
+    with pytest.raises(ValueError, match="the control 'a random start' must be finite, got nan"):
+        claim("no", 6.0, above=5, source="this book", controls={"a random start": math.nan})
+
+
 def test_a_statement_without_a_number_shows_none(capsys):
     claim("it is refused", True, source="this book")
     assert capsys.readouterr().out == "✓ it is refused · this book\n"
@@ -211,6 +237,7 @@ def test_the_record_holds_the_exact_value(monkeypatch):
         "unit": "s",
         "shown": "0.12\xa0s",
         "condition": ">\xa00\xa0s",
+        "controls": {},
         "reproduces": True,
     }
 

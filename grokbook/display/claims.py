@@ -34,6 +34,7 @@ class Claim:
     unit: str
     shown: str
     condition: str
+    controls: dict[str, str]
     reproduces: bool
 
     def __repr__(self):
@@ -42,7 +43,8 @@ class Claim:
     def _repr_markdown_(self):
         verdict = "✓" if self.reproduces else "✗ does not hold:"
         value = "" if isinstance(self.measured, bool) else f" · {MEASURED}{self.shown}, asked {self.condition}"
-        return f"{verdict} {self.statement}{value} · {self.source}"
+        beside = "; ".join(f"{name}: {MEASURED}{shown}" for name, shown in self.controls.items())
+        return f"{verdict} {self.statement}{value}{beside and f' ({beside})'} · {self.source}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +61,19 @@ class Note:
         return f"· {self.text} · {MEASURED}{self.shown}"
 
 
-def claim(statement, measured, *, source, near=None, within=None, below=None, above=None, unit="", reproduces=True):
+def claim(
+    statement,
+    measured,
+    *,
+    source,
+    near=None,
+    within=None,
+    below=None,
+    above=None,
+    unit="",
+    controls=None,
+    reproduces=True,
+):
     """Assert that a measured value meets its condition, show the statement on one line and record it.
 
     statement: Markdown with mathematics in `$...$`; a terminal shows it in Unicode. measured: a number, or a bool for a
@@ -69,8 +83,12 @@ def claim(statement, measured, *, source, near=None, within=None, below=None, ab
     statement was measured and fails. The value is shown with as many digits as its verdict needs, and at least two; the
     exact one is stored in the output's metadata.
 
-    Raises AssertionError when the measurement disagrees; ValueError for an empty statement or source, a value or bound
-    that is not one finite number, no condition or one that nothing can meet, and a bool that a comparison made.
+    `controls` shows that the statement could have failed: a dictionary such as `{"a random start": value}` of the same
+    quantity where it should not meet the condition. Each is asserted to miss it, and shown beside the value.
+
+    Raises AssertionError when the measurement disagrees, or a control meets the condition; ValueError for an empty
+    statement or source, a value, bound or control that is not one finite number, no condition or one that nothing can
+    meet, controls of a statement that has no number or does not reproduce, and a bool that a comparison made.
     """
     for name, text in {"statement": statement, "source": source}.items():
         if not isinstance(text, str) or not text.strip():
@@ -78,12 +96,19 @@ def claim(statement, measured, *, source, near=None, within=None, below=None, ab
     value = measured if isinstance(measured, bool) else _number(measured, "a claim's measured value")
     bounds = {"near": near, "within": within, "below": below, "above": above}
     bounds = {name: _number(bound, f"the bound {name}") for name, bound in bounds.items() if bound is not None}
+    controls = {name: _number(control, f"the control {name!r}") for name, control in (controls or {}).items()}
     _check(value, bounds)
     condition = _condition(bounds, unit)
+    if controls and (isinstance(value, bool) or not reproduces):
+        raise ValueError(f"{statement!r} has controls {controls}, which need a number and a statement that holds")
     if _holds(value, bounds) != reproduces:
         expected = condition if reproduces else f"that it fails: not ({condition})"
         raise AssertionError(f"{statement!r}: measured {value}, expected {expected}")
-    record = Claim(statement, source, value, unit, _shown(value, bounds, unit), condition, reproduces)
+    for name, control in controls.items():
+        if _holds(control, bounds):
+            raise AssertionError(f"{statement!r} says nothing: {name} has {control}, and meets {condition} too")
+    beside = {name: _shown(control, bounds, unit) for name, control in controls.items()}
+    record = Claim(statement, source, value, unit, _shown(value, bounds, unit), condition, beside, reproduces)
     display(record, metadata={"grokbook": asdict(record)})
 
 
