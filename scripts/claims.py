@@ -18,8 +18,8 @@ INTRODUCTION = """# Every claim, measured
 This table is built from the executed notebooks; no number in it was typed. Each line is one `claim(...)` of a chapter:
 what is stated, the number that was measured, the condition that it was asked to meet, and where the paper makes the
 statement ("this book" where it is ours). The statement leads to its line in the chapter, and that line leads back here.
-Where a control stands below the measured number, the same was measured of something that should miss the condition, such
-as a random start, and was asserted to miss it. A chapter stops running when a verdict changes, so no claim can
+Where a control stands below the measured number, the same was measured of something that should miss the condition, a
+random start for instance, and was asserted to miss it. A chapter stops running when a verdict changes, so no claim can
 cease to hold, or begin to, without notice. Processors round differently, and a measured number may differ from yours in
 its last digits; the verdicts may not.
 """
