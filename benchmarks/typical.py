@@ -1,0 +1,82 @@
+"""What typical networks of zero training loss know, at held norms: the data of the chapter Typical.
+
+    python benchmarks/typical.py --folder FOLDER             run what is missing in FOLDER, then write the data
+    python benchmarks/typical.py --folder FOLDER --jobs 1    the same in one process
+
+Each run wanders at constant ‖E‖ and ‖W‖ from the descending flow's point of that norm ("flow") or from the end of Eq.
+20, mixed with noise up to it ("end"). An interrupted sweep goes on where it was. About two core hours in all.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from grokbook import isolated, typical
+from grokbook.sweep import grid, sweep
+from grokbook.tasks import lottery, modular_addition
+
+DATA = Path(typical.__file__).with_name("data") / "typical.json"
+PARTS = 8
+# The held norms, over the smallest norm that was found.
+RATIOS = [1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0]
+FEWER = [1.5, 2.0, 2.5, 3.0]
+LARGE = [2.0, 2.5, 3.0, 3.5]
+ADDITION = dict(shuffled=False, step=0.01, steps=3000)
+SIZES = [
+    (RATIOS, ADDITION | dict(p=23, d_hidden=256, share=0.75)),
+    (LARGE, ADDITION | dict(p=37, d_hidden=512, share=0.7)),
+    (FEWER, ADDITION | dict(p=23, d_hidden=256, share=0.75, shuffled=True)),
+    (FEWER, ADDITION | dict(p=23, d_hidden=256, share=0.4)),
+    (RATIOS, ADDITION | dict(p=17, d_hidden=128, share=0.7)),
+]
+
+
+def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed):
+    """One run. -> dict of plain numbers: the norm, the accuracy at its start and in eight parts, what was put back."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, share, generator)
+    E = isolated.initial_embedding(p, d_hidden, generator)
+    if shuffled:
+        task = lottery(task, generator)
+    end = isolated.minimise(E, task).E
+    smallest = float(typical.scale_free_norm(end, task))
+    norm = ratio * smallest
+    starts = dict(flow=lambda: typical.descended(E, task, norm), end=lambda: typical.raised(end, task, norm, generator))
+    found = typical.wander(starts[start](), task, generator, steps, step, progress=False)
+    return dict(
+        smallest=smallest,
+        norm=norm,
+        first=float(found.test_accuracy[0]),
+        means=found.means(PARTS).tolist(),
+        put_back=float(found.put_back[-1]),
+        norm_error=float((found.norms / found.norms[0] - 1).abs().max()),
+        held_back=len(task.X_test),
+    )
+
+
+def settings():
+    """Every setting of the sweep."""
+    return [
+        size | row for ratios, size in SIZES for row in grid(seed=[0, 1, 2], ratio=ratios, start=["flow", "end"])
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", required=True, help="where finished runs are kept")
+    parser.add_argument("--jobs", type=int, default=-1)
+    given = parser.parse_args()
+    rows = settings()
+    results = sweep(run, rows, given.folder, jobs=given.jobs)
+    DATA.parent.mkdir(exist_ok=True)
+    command = "python benchmarks/typical.py --folder FOLDER"
+    table = [row | result for row, result in zip(rows, results, strict=True)]
+    lines = ",\n".join(json.dumps(row) for row in table)
+    DATA.write_text(f'{{"command": "{command}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
