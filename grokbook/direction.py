@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from grokbook import checks, linalg
+from grokbook import linalg
 
 MEMORISED = 0.2  # |F - y| / (1 + |y|) above which a network has not memorised
 
@@ -53,11 +53,9 @@ def weighted_flow(network, ratio):
     D is `ratio` on the readout and 1 on the layers before it: 1 gives −(I − J⁺J)θ, a large one nears Eq. 20 with an
     error of order 1/ratio. network: a TwoLayer or Deep. Raises ValueError for a ratio that is not positive.
     """
-    ratio = checks.positive("ratio", ratio)
+    speeds = network.speeds(ratio)
 
     def field(theta):
-        *before, readout = network.split(theta)
-        speeds = network.join(*map(torch.ones_like, before), torch.full_like(readout, ratio))
         H = network.hidden(theta)
         of_readout = torch.kron(H @ H.T, torch.eye(network.n_outputs).to(H))
         solve = linalg.gram_solver(network.gram(theta) + (ratio - 1) * of_readout)

@@ -48,15 +48,28 @@ def cosine(a, b):
     return (a * b).sum(-1) / lengths
 
 
-def sharpness(network, theta, iterations=30):
+def chatter(values):
+    """The share of entries that cross 0 from one row to the next and back to the row after. (k, ...), k >= 3 -> float.
+
+    Raises ValueError for fewer than three rows.
+    """
+    side = checks.real("values", values) > 0
+    if len(side) < 3:
+        raise ValueError(f"values has {len(side)} rows; to cross and come back takes three")
+    crossed = side[1:] != side[:-1]
+    return (crossed[1:] & crossed[:-1]).double().mean().item()
+
+
+def sharpness(network, theta, iterations=30, speeds=None):
     """The largest eigenvalue of JJᵀ, by power iteration; L's Hessian has twice that where L = 0. θ: (d,) -> float.
 
-    network: with products .jvp and .vjp. Each iteration comes closer from below. Raises ValueError where JJᵀ(1, …, 1)
-    is zero or not finite.
+    network: with products .jvp and .vjp. Each iteration comes closer from below. speeds: (d,), the diagonal of D; then
+    the largest eigenvalue of JDJᵀ. Raises ValueError where JJᵀ(1, …, 1) is zero or not finite.
     """
     v = torch.ones_like(theta)
+    root = v if speeds is None else speeds.sqrt()
     for _ in range(checks.whole("iterations", iterations, 1)):
-        v = network.vjp(theta, network.jvp(theta, v / v.norm()))
+        v = root * network.vjp(theta, network.jvp(theta, root * v / v.norm()))
     found = v.norm().item()
     if not 0 < found < math.inf:
         raise ValueError(f"J sends (1, …, 1) to zero or is not finite, |θ| = {theta.norm():.3g}; take another theta")

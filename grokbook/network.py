@@ -114,6 +114,12 @@ class Deep:
         self.split(theta)
         return theta
 
+    def speeds(self, ratio):
+        """The diagonal of D: `ratio` for the readout's parameters, 1 for all others. -> (d,)."""
+        speeds = self.X.new_ones(self.size)
+        speeds[-math.prod(self.shapes[-1]) :] = checks.positive("ratio", ratio)
+        return speeds
+
     def initial(self, generator):
         """PyTorch's default for Linear layers. -> θ: (d,)."""
         return self.join(*(uniform(shape, generator).to(self.X) for shape in self.shapes))

@@ -50,6 +50,7 @@ def train(
     generator=None,
     loss="mean",
     method="euler",
+    ratio=1.0,
     record_every=100,
     snapshots=False,
     stop_at=None,
@@ -63,9 +64,9 @@ def train(
     together; or generator: one network with PyTorch's default start. loss: a name of `grokbook.losses.LOSSES`: "mean"
     of squares over all n·m entries, "sum" as in Eq. 1, "cross_entropy". decay is PyTorch's weight_decay, the λ of L +
     (λ/2)‖θ‖². method: an integrator of fixed steps; "euler" is gradient descent, "momentum" and "adam" are PyTorch's
-    SGD(momentum=0.9) and AdamW. stop_at: end at the first record where every network has this test accuracy.
-    state_file, save_every: as for `grokbook.isolated.simulate`. Raises ValueError for bad input, TrainingError where
-    the loss stops being finite. """
+    SGD(momentum=0.9) and AdamW. ratio: how many times as long the readout's steps are. stop_at: end at the first record
+    where every network has this test accuracy. state_file, save_every: as for `grokbook.isolated.simulate`. Raises
+    ValueError for bad input, TrainingError where the loss stops being finite."""
     step, decay = checks.positive("step", step), checks.not_negative("decay", decay)
     steps, record_every = checks.whole("steps", steps), checks.whole("record_every", record_every, 1)
     stop_at = stop_at if stop_at is None else checks.not_negative("stop_at", stop_at, most=1)
@@ -85,11 +86,15 @@ def train(
         raise ValueError(
             f"method={method!r} chooses its own steps; train takes a method of fixed steps, such as 'euler'"
         )
+    if ratio != 1 and method == "adam":
+        raise ValueError(f"ratio={ratio} means nothing to method='adam', which rescales every step; take 'euler'")
+    speeds = network.speeds(ratio)
     coupled = 0.0 if method == "adam" else decay  # Adam's own decay is not a part of its field
 
     def field(theta):
         outputs, pull = network.linearised(theta)
-        return pull(objective.gradient(outputs, Y).neg_()).sub_(theta, alpha=coupled)
+        velocity = pull(objective.gradient(outputs, Y).neg_()).sub_(theta, alpha=coupled)
+        return velocity if ratio == 1 else velocity.mul_(speeds)
 
     def record(k, theta, last, evaluations):
         if k % record_every and not last:
@@ -108,6 +113,7 @@ def train(
         return found | ({"last": torch.tensor(True)} if k % record_every else {})
 
     settings = dict(step=step, decay=decay, loss=loss, method=method, record_every=record_every, snapshots=snapshots)
+    settings |= {} if ratio == 1 else {"ratio": ratio}
     identity = checkpoint.identity(settings | {"activation": network.activation.name}, theta, X, Y)
     options = dict(store=checkpoint.Store(state_file, identity), save_every=checks.whole("save_every", save_every, 1))
     if stop_at is not None:
@@ -123,23 +129,24 @@ def train(
 STABLE = 0.8  # the step, as a share of the longest with which gradient descent is stable
 
 
-def train_to(network, task, times, decay, theta):
+def train_to(network, task, times, decay, theta, ratio=1.0):
     """θ at `times`, in 1/(2λ), of gradient descent on L + λ‖θ‖², Eq. 13: what stands beside Eq. 20. -> (T, ..., d).
 
-    times: (T,); theta: (..., d) at times[0]; decay: λ, half of what `train` calls decay. Between two times all steps
-    are alike and at most 0.8/μ, μ the largest eigenvalue of JJᵀ in any run at the first of them. Raises as `train`
-    does, and ValueError for times that do not increase and for decay = 0.
+    times: (T,); theta: (..., d) at times[0]; decay: λ, half of what `train` calls decay; ratio as there. Between two
+    times all steps are alike and at most 0.8/μ, μ the largest eigenvalue of JDJᵀ in any run at the first of them; D is
+    `ratio` for the readout and 1 for the rest. Raises as `train` does, and ValueError for times that do not increase
+    and for decay = 0.
     """
     decay, theta = checks.positive("decay", decay), checks.real("theta", theta, (..., network.size))
     times = [float(time) for time in times]
     if not times or not all(0 < end - begin < math.inf for begin, end in itertools.pairwise(times)):
         raise ValueError(f"times={times} must be a list of finite times that increases, the start's first")
-    points = [theta]
+    points, speeds = [theta], network.speeds(ratio)
     for begin, end in itertools.pairwise(times):
-        longest = STABLE / max(sharpness(network, run) for run in theta.reshape(-1, network.size))
+        longest = STABLE / max(sharpness(network, run, speeds=speeds) for run in theta.reshape(-1, network.size))
         count = math.ceil((end - begin) / (2 * decay * longest))
-        options = dict(steps=count, step=(end - begin) / (2 * decay * count), record_every=count)
-        theta = train(network, task, decay=2 * decay, theta=theta, loss="sum", progress=False, **options).theta
+        options = dict(steps=count, step=(end - begin) / (2 * decay * count), record_every=count, progress=False)
+        theta = train(network, task, decay=2 * decay, theta=theta, loss="sum", ratio=ratio, **options).theta
         points.append(theta)
     return torch.stack(points)
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokbook.measure import cosine, first_passage, power, rate, sharpness
+from grokbook.measure import chatter, cosine, first_passage, power, rate, sharpness
 from grokbook.network import TwoLayer
 
 
@@ -59,13 +59,25 @@ def test_no_direction(bad):
         cosine(torch.ones(3), torch.full((3,), bad))
 
 
+def test_chatter_counts_crossings_that_turn_back_at_once():
+    back_and_forth, once, never = [1.0, -1.0, 1.0, -1.0], [-2.0, -1.0, 1.0, 2.0], [1.0, 3.0, 1.0, 2.0]
+    there_and_back = [1.0, -1.0, 1.0, 2.0]
+    values = torch.tensor([back_and_forth, once, never, there_and_back]).T
+    assert [chatter(column) for column in values.T] == [1, 0, 0, 0.5]
+    assert chatter(values) == pytest.approx(1.5 / 4)
+    with pytest.raises(ValueError, match="values has 2 rows"):
+        chatter(values[:2])
+
+
 def linear_map(rows):
     J = torch.tensor(rows)
     return SimpleNamespace(jvp=lambda theta, v: J @ v, vjp=lambda theta, u: J.T @ u)
 
 
 def test_the_sharpness_of_a_linear_map_is_its_largest_singular_value_squared():
-    assert sharpness(linear_map([[3.0, 0.0, 1.0], [0.0, 2.0, 0.0]]), torch.zeros(3)) == pytest.approx(10)
+    line = linear_map([[3.0, 0.0, 1.0], [0.0, 2.0, 0.0]])
+    assert sharpness(line, torch.zeros(3)) == pytest.approx(10)
+    assert sharpness(line, torch.zeros(3), speeds=torch.tensor([1.0, 4.0, 1.0])) == pytest.approx(16)
 
 
 def test_the_sharpness_comes_from_below_to_that_of_the_whole_matrix():

@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from grokbook import toys
+from grokbook.direction import weighted_flow
+from grokbook.flow import flow
 from grokbook.isolated import readout
+from grokbook.measure import power
 from grokbook.network import Deep, TwoLayer
 from grokbook.tasks import Task, modular_addition
 from grokbook.training import TrainingError, train, train_to
@@ -58,6 +61,18 @@ def test_optimisers_are_those_of_torch(task, network, start, method, loss):
         objective(network.outputs(theta), task.Y_train).backward()
         optimiser.step()
     torch.testing.assert_close(ours.theta, theta.detach(), rtol=1e-8, atol=1e-10)
+
+
+def test_a_faster_readout_is_a_parameter_group_of_torch(task, network, start):
+    E, W = (layer.clone().requires_grad_() for layer in network.split(start))
+    groups = [{"params": [E]}, {"params": [W], "lr": 5e-3}]
+    optimiser = torch.optim.SGD(groups, lr=1e-3, weight_decay=1e-2)
+    for _ in range(20):
+        optimiser.zero_grad()
+        (network.outputs(network.join(E, W)) - task.Y_train).square().sum().backward()
+        optimiser.step()
+    found = train(network, task, 1e-3, 1e-2, 20, theta=start, loss="sum", ratio=5).theta
+    torch.testing.assert_close(found, network.join(E, W).detach())
 
 
 def test_a_deep_network_trains_and_its_layers_are_recorded(task):
@@ -153,6 +168,8 @@ def test_divergence_names_the_step_and_keeps_the_history(task, start):
         (dict(loss="median"), "median"),
         (dict(generator=torch.Generator()), "exactly one"),
         (dict(theta=None), "exactly one"),
+        (dict(ratio=0), "ratio=0"),
+        (dict(ratio=2, method="adam"), "ratio=2 means nothing to method='adam'"),
     ],
 )
 def test_bad_settings_are_named(task, network, start, change, message):
@@ -199,6 +216,14 @@ class TestTrainTo:
         assert gap.shape == (3, 2)
         law = torch.exp(-2 * torch.tensor(times, dtype=torch.float64))
         torch.testing.assert_close(gap, law[:, None] * gap[0], rtol=1e-3, atol=0)
+
+    def test_a_faster_readout_follows_the_weighted_flow(self, task, network):
+        E = torch.randn(7, 48, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        start = network.join(E, readout(E, task, "gelu"))
+        exact = flow(weighted_flow(network, 4), start, [0, 0.3], step=0.02).end
+        decays = [0.1, 0.05, 0.025]
+        ends = [train_to(network, task, [0, 0.1, 0.3], decay, start, ratio=4)[-1] for decay in decays]
+        assert power(decays, [(end - exact).norm() for end in ends]) == pytest.approx(1, abs=0.1)
 
     @pytest.mark.parametrize(
         ("change", "message"),
