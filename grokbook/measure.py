@@ -49,9 +49,9 @@ def cosine(a, b):
 
 
 def chatter(values):
-    """The share of entries that cross 0 from one row to the next and back to the row after. (k, ...), k >= 3 -> float.
+    """The share of entries that cross 0 from one row to the next and back to the row after. -> float.
 
-    Raises ValueError for fewer than three rows.
+    values: (k, ...). Raises ValueError for fewer than three rows.
     """
     side = checks.real("values", values) > 0
     if len(side) < 3:

@@ -28,7 +28,8 @@ class Wandering:
     """What `wander` recorded, r records of runs with the leading shape (...) of E.
 
     time: (r,) the motion's own, which weights averages; test_accuracy: (r, ...); norms: (r, 2, ...) with ‖E‖² and
-    ‖W‖²; put_back: (r, ...) the sum of |log ‖W‖²| that rounding off the motion into steps cost so far; E: the last.
+    ‖W‖²; put_back: (r, ...) the sum of |log ‖W‖²| that steps in place of the motion cost so far; E: (..., p, d_hidden),
+    the last.
     """
 
     time: torch.Tensor
@@ -67,11 +68,11 @@ def wander(
 ):
     """Move E at constant ‖E‖, constant ‖W‖ and zero training loss, by cross products on random triples. -> Wandering.
 
-    E: (..., p, d_hidden), or the θ of `features`; runs share the triples. step: how far one step goes, as a part of
-    ‖E‖, settled whenever the triples are drawn anew, every `triples_every` steps. Steps turn each triple about y at
-    their midpoint, which keeps ‖E‖ exactly and ‖W‖² to third order in `step`; what is lost of it is put back along
-    its gradient and added up. state_file: as for `simulate`. Raises ValueError for bad input, FlowError where HHᵀ
-    becomes singular."""
+    E: (..., p, d_hidden), or the θ of `features`; runs share the triples and the time. step: how far one step goes, as
+    a part of ‖E‖. The triples are drawn anew every `triples_every` steps. A step turns each triple about y at its
+    midpoint, which keeps ‖E‖ exactly and ‖W‖² to third order in `step` (second where it crosses a kink); what is lost
+    is put back along the gradient and added up. state_file: as for `simulate`. Raises ValueError for bad input,
+    FlowError where HHᵀ becomes singular."""
     steps, step = checks.whole("steps", steps, 1), checks.positive("step", step)
     record_every = checks.whole("record_every", record_every, 1)
     triples_every = checks.whole("triples_every", triples_every, 1)

@@ -40,7 +40,8 @@ IMPORTS = {
     "jacobians": {"checks", "linalg"},
     "nearest": {"linalg"},
     "levelset": {"linalg", "jacobians", "nearest"},
-    "direction": {"checks", "linalg"},
+    "margin": {"checks"},
+    "direction": {"linalg"},
     "probe": {"checks", "linalg", "jacobians", "levelset", "direction", "measure"},
     "integrators": {"checks"},
     "flow": {"checks", "checkpoint", "integrators", "display.progress"},
@@ -48,6 +49,7 @@ IMPORTS = {
     "eq20": {"checks", "linalg", "network"},  # the formulas; isolated is what users call
     "isolated": {"checks", "checkpoint", "activations", "network", "eq20", "integrators", "flow"},
     "dual": {"checks", "linalg", "activations", "eq20", "isolated", "display.progress"},
+    "typical": {"checks", "checkpoint", "activations", "network", "eq20", "isolated", "integrators", "flow"},
     "sweep": {"display.progress"},
 }
 

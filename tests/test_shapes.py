@@ -18,13 +18,14 @@ import torch
 from torch import nn
 
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
-MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys"]
+MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
 EXCEPTIONS = {
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
+    "typical.stored_runs": "takes nothing and returns no tensor",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",
 }
 
@@ -51,6 +52,9 @@ outputs=8, d_hidden=9 | TWO.preactivations(two); TWO.linearised(two); TWO.vjp(tw
 n=5, m=8 | losses.loss_of("sum"); losses.loss_of("mean"); losses.loss_of("cross_entropy"); losses.Loss(*SQUARES)
 isolated.readout(E, TASK); isolated.cost(E, TASK); isolated.velocity(E, TASK)
 r=6, s=11 | isolated.simulate(E, TASK, snapshot_every=1, **options)
+r=6 | typical.wander(E, TASK, generator(), 25, progress=False)
+parts=5 | typical.wander(E, TASK, generator(), 25, progress=False).means(5)
+typical.scale_free_norm(E, TASK); typical.balanced(E, TASK)
 eq20.Isolated(TASK, E); SOLVER.solve(E); SOLVER.cost(E); SOLVER.velocity(E); SOLVER.record(E, SOLVER.solve(E))
 eq20.lower_gram(G); linalg.factorised(G @ G.mT); fourier.features(draw(*lead, 11, 6)); measure.cosine(flat, flat)
 flow.flow(*path, step=0.5); flow.flow(*path, method="RK45"); flow.Path.end.fget(flow.flow(*path, step=0.5))
@@ -74,6 +78,7 @@ d=233, outputs=8 | DEEP.initial(generator()); DEEP.gram(draw(233))
 d=135, outputs=8 | TWO.gram(draw(135)); TWO.holding_rows(PAIRS[:3])
 r=45 | TWO.pinned(draw(135), 1e9)
 isolated.initial_embedding(7, 9, generator()); isolated.minimise(draw(7, 9), TASK, evaluations=6)
+typical.descended(draw(7, 9), TASK, 50.0); typical.raised(draw(7, 9).flip(0), TASK, 40.0, generator())
 dual.lower_bound(draw(7, 9), TASK, starts=9)
 p=7, k=None | dual.minimum_norm(TASK, generator(), starts=9, rounds=1, progress=False)
 integrators.method("adaptive"); integrators.Method(integrators.heun)
@@ -96,7 +101,9 @@ m=24, d=44 | PROBE.tangent(free); PROBE.cosine(free); PROBE.tangential_share(fre
 fourier.circle_measures(F); fourier.parts(F); fourier.served_by(F); fourier.cosines(A); fourier.plane(draw(11, 6), 3)
 fourier.order_round(draw(7, 2)); fourier.step_round(draw(7, 2))
 measure.power(TIMES, TIMES); measure.rate(TIMES, TIMES); measure.first_passage(TIMES, TIMES, 3)
-measure.sharpness(TWO, draw(135))
+measure.sharpness(TWO, draw(135)); measure.sharpness(TWO, draw(135), speeds=TWO.speeds(2.0))
+d=135 | TWO.speeds(2.0)
+k=5 | measure.chatter(draw(5, 3, 4))
 TOY.loss(v); toys.linear_descent(MATRIX, draw(3), 0.1, v, TIMES)
 d=6 | TOY.descent(); toys.Toy(TOY.F, TOY.y)
 m="k" | toys.linear(MATRIX, draw(3))
