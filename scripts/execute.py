@@ -36,6 +36,14 @@ class Failed(Exception):
     """A notebook that did not run to its end; the message names the cell."""
 
 
+class Client(NotebookClient):
+    """Runs cells and answers no widget: outputs of live cells are not kept, and an answer that is sent while the reply
+    of the cell is awaited on the same socket can let that wait sleep until its timeout."""
+
+    def handle_comm_msg(self, outs, msg, cell_index):
+        pass
+
+
 def prepare_environment(folder):
     """One thread, this checkout's package, this environment's kernel, and no start-up files of the person's own."""
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -59,7 +67,7 @@ def run(notebook, report=print):
             report(f"  cell {cell_index:3d}  {seconds:6.1f} s  {first_line(cell)}")
 
     with tempfile.TemporaryDirectory(prefix="chapter-") as empty:
-        client = NotebookClient(
+        client = Client(
             notebook,
             timeout=CELL_TIMEOUT,
             kernel_name="python3",
