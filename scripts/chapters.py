@@ -32,6 +32,13 @@ def contents(root=ROOT):
     return pages
 
 
+def names(root=ROOT):
+    """What every chapter is called: its title in the contents, or else its first heading, by the page's name."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    listed = {entry["file"]: entry.get("title") for part in toc.get("parts") or [] for entry in part["chapters"]}
+    return {path.stem: listed.get(path.stem) or title(path) for path in notebooks(root)}
+
+
 def notebooks(root=ROOT):
     """Every notebook of the book: those of the contents in their order, then the rest by name."""
     order = [page for _, page in contents(root)]

@@ -62,8 +62,11 @@ def record(statement, **options):
 
 def test_claims_page_lists_failures_first_and_counts():
     found = [record("a | b"), record("c fails", reproduces=False), record("no number", measured=True, shown="yes")]
+    found.append(record("learnt", controls={"a random start": "-1"}))
     text = claims.page_text([("Part", "page", "Title", found)])
-    assert "**3** claims in **1** chapters: **2** hold, **1** do not. **1** state something without a number." in text
+    assert "**4** claims in **1** chapters: **3** hold, **1** do not. **1** were tried on a control, which fails" in text
+    assert "**1** state something without a number." in text
+    assert "[learnt](page.ipynb#claim-learnt) | 1.0<br>a random start: -1 | > 0 |" in text
     failing = "| ✗ | [c fails](page.ipynb#claim-c-fails) | 1.0 | > 0 | Eq. 1 | [Title](page.ipynb) |"
     assert text.index(failing) < text.index("✓")
     assert '| <a id="page-claim-a-b"></a>✓ | [a \\| b](page.ipynb#claim-a-b) | 1.0 | > 0 | Eq. 1 |' in text
@@ -83,6 +86,21 @@ def test_every_chapter_says_why_the_next_one_follows():
             text = rules.markdown(chapters.read(chapters.BOOK / f"{page}.ipynb"))
             last = text.split("\n## Exercises")[0].rstrip().split("\n\n")[-1]
             assert f"]({following}." in last, f"{page} ends before its exercises with {last!r}"
+
+
+def test_a_chapter_has_one_name():
+    """A link to a chapter reads as the contents list it, capitals aside."""
+    names = chapters.names()
+    pages = [*NOTEBOOKS, *(path for path in PAGES if path.stem != "claims"), chapters.ROOT / "README.md"]
+    texts = {path.name: rules.markdown(chapters.read(path)) for path in pages if path.suffix == ".ipynb"}
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in pages if path.suffix == ".md"}
+    other = [
+        (page, text, names[chapter])
+        for page, source in texts.items()
+        for text, chapter in re.findall(r"\[([^\]]+)\]\((?:book/)?(\w+)\.ipynb[^)]*\)", source)
+        if chapter in names and text.lower() != names[chapter].lower()
+    ]
+    assert not other, "\n".join(f"{page}: [{text}] is called {name!r}" for page, text, name in other)
 
 
 # --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
