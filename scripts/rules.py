@@ -211,6 +211,8 @@ def claims_are_made(notebook, path):
         missing = {"statement", "source", "measured", "unit", "shown", "condition", "reproduces"} - set(claim)
         if missing:
             yield f"the claim {claim.get('statement')!r} lacks {sorted(missing)}"
+        if any(ord(sign) < 32 for sign in claim.get("statement", "")):
+            yield f"the claim {claim['statement']!r} holds a control character: write it as a raw string, r'...'"
     names = [claims.anchor(claim) for claim in stored if "statement" in claim]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"two claims begin alike, so that no link can tell them apart: {name}"

@@ -216,6 +216,7 @@ BREACHES = {
     "claims_are_made": [
         lambda notebook: notebook.cells[2].update(outputs=[]),
         lambda notebook: notebook.cells[2].outputs[0].metadata.grokbook.pop("source"),
+        lambda notebook: notebook.cells[2].outputs[0].metadata.grokbook.update(statement="$\varepsilon$"),
         add_output(2, display(LINE, grokbook=CLAIM)),
     ],
     "claims_record_their_numbers": [
