@@ -1,16 +1,19 @@
-"""What typical networks of zero training loss know, at held norms: the data of the chapter Typical.
+"""What a step of the motion at constant norms costs, and the runs behind the chapter What a typical network knows.
 
+    python benchmarks/typical.py                             one step beside one velocity of Eq. 20
     python benchmarks/typical.py --folder FOLDER             run what is missing in FOLDER, then write the data
     python benchmarks/typical.py --folder FOLDER --jobs 1    the same in one process
 
 Each run wanders at constant ‖E‖ and ‖W‖ from the descending flow's point of that norm ("flow") or from the end of Eq.
-20, mixed with noise up to it ("end"). An interrupted sweep goes on where it was. About two core hours in all.
+20, mixed with noise up to it ("end"). An interrupted sweep goes on where it was; all of it takes about an hour and a
+quarter of one core.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import timing
 import torch
 
 from grokbook import isolated, typical
@@ -64,11 +67,35 @@ def settings():
     ]
 
 
+def one_step():
+    """Print what a step costs at each size, beside a velocity: it takes two, at its start and at its middle."""
+    print(f"{'p':>4}{'d_h':>6}{'velocity, ms':>14}{'step, ms':>10}{'ratio':>7}")
+    for p, d_hidden, share in ((17, 128, 0.7), (23, 256, 0.75), (37, 512, 0.7)):
+        generator = torch.Generator().manual_seed(0)
+        task = modular_addition(p, share, generator)
+        E = isolated.initial_embedding(p, d_hidden, generator)
+        ways = {
+            "velocity": lambda E=E, task=task: isolated.velocity(E, task),
+            "ten steps": lambda E=E, task=task: typical.wander(
+                E, task, torch.Generator().manual_seed(0), 10, record_every=10, progress=False
+            ),
+        }
+        seconds = timing.medians(ways)
+        step = seconds["ten steps"] / 10
+        print(
+            f"{p:4}{d_hidden:6}{1e3 * seconds['velocity']:14.2f}{1e3 * step:10.2f}{step / seconds['velocity']:7.1f}",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="where finished runs are kept")
+    parser.add_argument("--folder", help="where finished runs are kept; without it, what one step costs")
     parser.add_argument("--jobs", type=int, default=-1)
     given = parser.parse_args()
+    if given.folder is None:
+        one_step()
+        return
     rows = settings()
     results = sweep(run, rows, given.folder, jobs=given.jobs)
     DATA.parent.mkdir(exist_ok=True)

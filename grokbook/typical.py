@@ -40,7 +40,7 @@ class Wandering:
 
     def means(self, parts=1):
         """Test accuracy averaged over time, in `parts` stretches of equally many records. -> (parts, ...)."""
-        if not 1 <= parts < len(self.time):
+        if checks.whole("parts", parts, 1) >= len(self.time):
             raise ValueError(f"{len(self.time)} records make no {parts} parts; record more often, or ask for fewer")
         cuts = torch.linspace(0, len(self.time) - 1, parts + 1).long().tolist()
         spans = [slice(low, high + 1) for low, high in itertools.pairwise(cuts)]
@@ -93,7 +93,8 @@ def wander(
         )
 
     settings = dict(step=step, activation=str(activation), triples_every=triples_every, record_every=record_every)
-    identity = checkpoint.identity(settings | {"seed": motion.seed}, E, task.X_train, task.Y_train)
+    settings["seed"] = motion.seed
+    identity = checkpoint.identity(settings, E, task.X_train, task.Y_train, task.X_test, task.Y_test)
     trail = flow.follow(
         motion.gradient,
         E.flatten(-layer.features.ndim).clone(),
@@ -191,13 +192,20 @@ def _homogeneous(activation):
         raise ValueError(f"the scale-free norm needs a σ of degree 1, not {activation!r}; take 'relu' or 'leaky_relu'")
 
 
+def _one_homogeneous_run(E, activation):
+    _homogeneous(activation)
+    if E.ndim != 2:
+        raise ValueError(f"E has shape {tuple(E.shape)}; give one run, (p, d_hidden), as each needs a way of its own")
+
+
 def descended(E, task, norm, activation="relu", longest=20.0):
     """Where Eq. 20 from E first has the scale-free norm `norm`, balanced. E: (p, d_hidden), one run -> like E.
 
-    Raises ValueError if E lies below `norm`, or is still above it at time `longest`."""
-    _homogeneous(activation)
-    if not float(scale_free_norm(E, task, activation)) > norm:
-        raise ValueError(f"2‖E‖‖W‖ = {scale_free_norm(E, task, activation):.4g} is below norm={norm}; raise E instead")
+    Raises ValueError for a batch, if E lies below `norm`, and if it is still above it at time `longest`."""
+    _one_homogeneous_run(E, activation)
+    longest = checks.positive("longest", longest)
+    if not (now := float(scale_free_norm(E, task, activation))) > norm:
+        raise ValueError(f"2‖E‖‖W‖ = {now:.4g} is below norm={norm}; raise E instead")
     time, stretch = 0.0, 0.05
     while time < longest:
         path = simulate(
@@ -215,8 +223,8 @@ def descended(E, task, norm, activation="relu", longest=20.0):
 def raised(E, task, norm, generator, activation="relu"):
     """E mixed with Gaussian noise of its own length until 2‖E‖‖W‖ = `norm`, balanced. E: (p, d_hidden) -> like E.
 
-    Raises ValueError if `norm` lies outside what mixing reaches."""
-    _homogeneous(activation)
+    Raises ValueError for a batch, and if `norm` lies outside what mixing reaches."""
+    _one_homogeneous_run(E, activation)
     noise = torch.randn(E.shape, generator=checks.random(generator), dtype=E.dtype).to(E.device)
     return balanced(_between(E, noise * E.norm() / noise.norm(), task, norm, activation), task, activation)
 

@@ -1,13 +1,16 @@
 import math
+import runpy
+from dataclasses import replace
 
 import pytest
 import torch
 
+import chapters
 from grokbook.eq20 import Isolated
 from grokbook.isolated import initial_embedding, minimise, readout
 from grokbook.measure import power
 from grokbook.tasks import modular_addition
-from grokbook.typical import Wandering, _Motion, balanced, descended, raised, scale_free_norm, wander
+from grokbook.typical import Wandering, _Motion, balanced, descended, raised, scale_free_norm, stored_runs, wander
 
 P, WIDTH = 5, 16
 
@@ -104,6 +107,26 @@ def test_several_runs_each_keep_their_own_norms():
     assert (found.norms / found.norms[:1] - 1).abs().max() < 1e-3
 
 
+def test_no_run_of_a_batch_steps_farther_than_it_is_asked_to():
+    task, E = case(0, 3)
+    moved = wander(E, task, generator(), steps=1, step=0.01, activation="gelu", progress=False).E
+    lengths = (moved - E).flatten(-2).norm(dim=-1) / E.flatten(-2).norm(dim=-1)
+    assert lengths.max() == pytest.approx(0.01, rel=0.05)
+    assert lengths.min() < 0.008
+
+
+def test_triples_are_dealt_out_at_random_and_anew():
+    task, E = case()
+    motion = _Motion(Isolated(task, E), E, seed=3, step=0.01, triples_every=10)
+    drawn = []
+    for block in (0, 1):
+        motion._draw(block, P * WIDTH)
+        drawn.append(motion.triples)
+        assert len(motion.triples.unique()) == P * WIDTH // 3 * 3
+        assert len(motion.triples.diff(dim=0).unique()) > P * WIDTH // 3  # no pattern in who stands with whom
+    assert not torch.equal(*drawn)
+
+
 def test_a_run_goes_on_where_it_was(tmp_path):
     task, E = case()
     options = dict(triples_every=7, record_every=4, progress=False)
@@ -115,6 +138,9 @@ def test_a_run_goes_on_where_it_was(tmp_path):
     assert torch.equal(rest.put_back, whole.put_back)
     with pytest.raises(ValueError, match="another run: seed"):
         wander(E, task, generator(1), 40, state_file=tmp_path / "run", **options)
+    with pytest.raises(ValueError, match="another run: start"):
+        other = replace(task, X_test=task.X_test.flip(0), Y_test=task.Y_test.flip(0))
+        wander(E, other, generator(), 40, state_file=tmp_path / "run", **options)
 
 
 def test_the_triples_come_from_the_generator():
@@ -186,8 +212,13 @@ def test_descending_and_raising_reach_the_norm_that_is_asked_for():
         descended(end, task, high)
     with pytest.raises(ValueError, match=r"above norm=.*raise norm or longest"):
         descended(E, task, low / 2, longest=0.2)
+    with pytest.raises(ValueError, match="longest"):
+        descended(E, task, wanted, longest=0.0)
     with pytest.raises(ValueError, match="lies outside"):
         raised(end, task, low / 2, generator())
+    for function in (lambda E: descended(E, task, wanted), lambda E: raised(E, task, wanted, generator())):
+        with pytest.raises(ValueError, match=r"shape \(2, 5, 16\); give one run"):
+            function(torch.stack([E, E]))
 
 
 @pytest.mark.parametrize("function", [balanced, lambda E, task, activation: descended(E, task, 1.0, activation)])
@@ -195,3 +226,15 @@ def test_a_scale_free_norm_needs_degree_one(function):
     task, E = case()
     with pytest.raises(ValueError, match="degree 1, not 'gelu'"):
         function(E, task, "gelu")
+
+
+def test_the_stored_runs_are_those_of_the_script(monkeypatch):
+    monkeypatch.syspath_prepend(chapters.ROOT / "benchmarks")
+    script = runpy.run_path(str(chapters.ROOT / "benchmarks" / "typical.py"))
+    settings, runs = script["settings"](), stored_runs()
+    assert [{name: run[name] for name in setting} for run, setting in zip(runs, settings, strict=True)] == settings
+    for run in runs:
+        assert run["norm"] == pytest.approx(run["ratio"] * run["smallest"])
+        assert run["norm_error"] < 0.01
+        assert len(run["means"]) == script["PARTS"]
+        assert all(0 <= share < 1 + 1e-9 for share in run["means"])  # a mean of ones may round up
