@@ -24,7 +24,8 @@ ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 SETUP_UNSET = """from importlib.util import find_spec
 
 if find_spec("grokbook") is None:
-    raise ModuleNotFoundError("Install grokbook first: run `pip install -e .` in the repository's folder.")"""
+    raise ModuleNotFoundError("Install grokbook first: run "
+                              "`pip install -e .` in the repository's folder.")"""
 
 SETUP = """from importlib.util import find_spec
 
