@@ -1,5 +1,7 @@
 """How far a zero-loss set stays from being singular: the least singular value of J on the set, within a ball."""
 
+from typing import NamedTuple
+
 import torch
 from scipy.optimize import minimize
 
@@ -9,10 +11,17 @@ OPTIONS = {"maxiter": 300, "ftol": 1e-12}
 SLACK = 1e-6  # by which SLSQP may miss the set, and, relative to the radius, leave the ball
 
 
+class Weakest(NamedTuple):
+    """The least σ_min(J) that was found, a float, and where on the set. point: (d,)."""
+
+    value: float
+    point: torch.Tensor
+
+
 def weakest(level_set, starts, radius):
     """The least σ_min(J) found on a LevelSet Z with |θ| <= radius, and where: SLSQP from each start, the best kept.
 
-    starts: (k, d) -> float, (d,). J needs m <= d rows. An upper bound of the true least value, as it is local; the
+    starts: (k, d) -> Weakest. J needs m <= d rows. An upper bound of the true least value, as it is local; the
     point is retracted, so that it lies on Z. Raises ValueError where no start leads to Z within the ball.
     """
     radius = checks.positive("radius", radius)
@@ -39,8 +48,8 @@ def weakest(level_set, starts, radius):
             continue
         point = level_set.retract(point)
         found = float(torch.linalg.svdvals(level_set.jacobian(point))[-1])
-        if point.norm() <= radius * (1 + SLACK) and (best is None or found < best[0]):
-            best = found, point
+        if point.norm() <= radius * (1 + SLACK) and (best is None or found < best.value):
+            best = Weakest(found, point)
     if best is None:
         raise ValueError(f"none of {len(starts)} starts led to the set within {radius=}; take more or a larger ball")
     return best

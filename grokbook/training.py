@@ -112,8 +112,8 @@ def train(
         found |= {"snapshot": theta} if snapshots else {}
         return found | ({"last": torch.tensor(True)} if k % record_every else {})
 
-    settings = dict(step=step, decay=decay, loss=loss, method=method, record_every=record_every, snapshots=snapshots)
-    settings |= {} if ratio == 1 else {"ratio": ratio}
+    moved_by = method if ratio == 1 else f"{method} with ratio={ratio}"
+    settings = dict(step=step, decay=decay, loss=loss, method=moved_by, record_every=record_every, snapshots=snapshots)
     identity = checkpoint.identity(settings | {"activation": network.activation.name}, theta, X, Y)
     options = dict(store=checkpoint.Store(state_file, identity), save_every=checks.whole("save_every", save_every, 1))
     if stop_at is not None:

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
-from grokbook import toys
+from grokbook import margin, toys
 from grokbook.levelset import LevelSet
 from grokbook.margin import weakest
 
@@ -28,3 +31,34 @@ def test_the_ball_bounds_the_search():
     line = toys.line(torch.tensor([1.0, 1.0], dtype=torch.float64), 4.0)
     with pytest.raises(ValueError, match="none of 2 starts led to the set within radius=1"):
         weakest(LevelSet(line.F, line.y), STARTS, 1)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0]])
+def test_of_several_ends_the_weakest_is_kept(order):
+    """w1 (w1 - 1) (w1 - 3) = 0 is three lines, on which the slope is 3, 2 and 6."""
+    lines = LevelSet(lambda w: (w[0] * (w[0] - 1) * (w[0] - 3)).reshape(1), torch.zeros(1, dtype=torch.float64))
+    starts = torch.tensor([[0.0, 0.5], [1.0, 0.5], [3.0, 0.5]], dtype=torch.float64)[order]
+    found = weakest(lines, starts, 5)
+    assert found.value == pytest.approx(2)
+    assert found.point[0] == pytest.approx(1)
+
+
+def test_of_several_singular_values_it_is_the_least_that_falls():
+    """J has the rows (0, 0, 10) and (w2, w1, 0): the least value is |(w1, w2)|, at least sqrt(2) where w1 w2 = 1."""
+    product = LevelSet(lambda w: torch.stack([10 * w[2], w[0] * w[1]]), torch.tensor([0.0, 1.0], dtype=torch.float64))
+    start = torch.tensor([[2.0, 0.5, 0.0]], dtype=torch.float64)
+    assert weakest(product, start, 4).value == pytest.approx(2**0.5, rel=1e-5)
+
+
+def test_an_empty_set_has_no_weakest_point():
+    nowhere = LevelSet(lambda w: w.square().sum().reshape(1), -torch.ones(1, dtype=torch.float64))
+    with pytest.raises(ValueError, match="none of 2 starts"):
+        weakest(nowhere, STARTS, 4)
+
+
+def test_a_point_outside_the_ball_does_not_count(monkeypatch):
+    line = toys.line(torch.tensor([1.0, 1.0], dtype=torch.float64), 4.0)
+    monkeypatch.setattr(margin, "minimize", lambda *_, **__: SimpleNamespace(x=np.array([2.0, 2.0])))
+    assert weakest(LevelSet(line.F, line.y), STARTS, 3).value == pytest.approx(2**0.5)
+    with pytest.raises(ValueError, match="none of 2 starts"):
+        weakest(LevelSet(line.F, line.y), STARTS, 2)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
-MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical"]
+MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical", "margin"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
@@ -99,6 +99,7 @@ d=135 | direction.weighted_flow(TWO, 2.0)
 m=24, d=44 | PROBE.theta(); PROBE.residual(); PROBE.loss_gradient(); PROBE.gram(); PROBE.direction(); PROBE.check(free)
 m=24, d=44 | PROBE.flatten(free); PROBE.flatten(NAMED); PROBE.F(free); PROBE.jvp(free); PROBE.vjp(draw(24))
 m=24, d=44 | PROBE.tangent(free); PROBE.cosine(free); PROBE.tangential_share(free); PROBE.smallest_singular_value()
+k=2, m=3 | margin.weakest(UNHELD, draw(2, 6), 9.0)
 fourier.circle_measures(F); fourier.parts(F); fourier.served_by(F); fourier.cosines(A); fourier.plane(draw(11, 6), 3)
 fourier.order_round(draw(7, 2)); fourier.step_round(draw(7, 2))
 measure.power(TIMES, TIMES); measure.rate(TIMES, TIMES); measure.first_passage(TIMES, TIMES, 3)
@@ -129,6 +130,7 @@ SOLVER, RELU = book.eq20.Isolated(TASK, draw(7, 9)), book.activations.activation
 SQUARES = vars(book.losses.loss_of("sum")).values()
 MATRIX, ROWS, TIMES, F = draw(3, 6), draw(2, 6), torch.arange(1, 6), book.fourier.features(draw(11, 6))
 Z = book.levelset.LevelSet(lambda theta: MATRIX @ theta, draw(3), constraints=lambda theta: ROWS)
+UNHELD = book.levelset.LevelSet(Z.F, Z.y)
 DENSE, FREE = book.jacobians.Dense(MATRIX), book.jacobians.MatrixFree(TWO, draw(135), draw(6, 135))
 MODULE = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)).double()
 PROBE, NAMED = book.probe.Probe(MODULE, draw(6, 3), MODULE(draw(6, 3)).detach()), dict(MODULE.named_parameters())

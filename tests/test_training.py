@@ -97,6 +97,15 @@ def test_a_saved_run_goes_on(task, network, start, tmp_path):
         train(network, task, 0.1, 1e-3, 20, state_file=tmp_path / "run.pt", **options)
 
 
+def test_a_run_with_another_ratio_is_another_run(task, network, start, tmp_path):
+    options = dict(theta=start, record_every=10, progress=False)
+    for saved, asked in ((1, 2), (2, 1)):
+        file = tmp_path / f"run{saved}"
+        train(network, task, 0.1, 1e-3, 10, ratio=saved, state_file=file, **options)
+        with pytest.raises(ValueError, match="another run: method is"):
+            train(network, task, 0.1, 1e-3, 20, ratio=asked, state_file=file, **options)
+
+
 def test_a_network_on_another_split_is_refused(network, start):
     other = modular_addition(7, 0.75, torch.Generator().manual_seed(5))
     with pytest.raises(ValueError, match="one network a split"):
