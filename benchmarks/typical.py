@@ -9,18 +9,14 @@ Each run wanders at constant ‖E‖ and ‖W‖ from the descending flow's poin
 quarter of one core.
 """
 
-import argparse
-import json
-from pathlib import Path
-
+import store
 import timing
 import torch
 
 from grokbook import isolated, typical
-from grokbook.sweep import grid, sweep
+from grokbook.sweep import grid
 from grokbook.tasks import lottery, modular_addition
 
-DATA = Path(typical.__file__).with_name("data") / "typical.json"
 PARTS = 8
 # The held norms, over the smallest norm that was found.
 RATIOS = [1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0]
@@ -88,22 +84,5 @@ def one_step():
         )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", help="where finished runs are kept; without it, what one step costs")
-    parser.add_argument("--jobs", type=int, default=-1)
-    given = parser.parse_args()
-    if given.folder is None:
-        one_step()
-        return
-    rows = settings()
-    results = sweep(run, rows, given.folder, jobs=given.jobs)
-    DATA.parent.mkdir(exist_ok=True)
-    command = "python benchmarks/typical.py --folder FOLDER"
-    table = [row | result for row, result in zip(rows, results, strict=True)]
-    lines = ",\n".join(json.dumps(row) for row in table)
-    DATA.write_text(f'{{"command": "{command}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    store.main(__doc__, "typical", run, settings(), one_step)

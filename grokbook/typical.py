@@ -8,10 +8,8 @@ its averages over time are those of a typical network of these norms, whatever i
 """
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from scipy.optimize import brentq
@@ -243,8 +241,3 @@ def _between(first, last, task, norm, activation):
         low, high = sorted(end + norm for end in ends)
         raise ValueError(f"norm={norm} lies outside {low:.4g} to {high:.4g}, which mixing reaches; choose one inside")
     return point(brentq(excess, 0.0, math.pi / 2, xtol=1e-10))
-
-
-def stored_runs():
-    """The runs of `benchmarks/typical.py` that come with the package. -> list of dicts, settings and results."""
-    return json.loads(Path(__file__).with_name("data").joinpath("typical.json").read_text(encoding="utf-8"))["runs"]

@@ -51,6 +51,10 @@ IMPORTS = {
     "dual": {"checks", "linalg", "activations", "eq20", "isolated", "display.progress"},
     "typical": {"checks", "checkpoint", "activations", "network", "eq20", "isolated", "integrators", "flow"},
     "sweep": {"display.progress"},
+    "stored": set(),
+    "clock": set(),
+    "ways": set(),
+    "price": set(),
 }
 
 

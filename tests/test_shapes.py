@@ -25,7 +25,6 @@ book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for 
 EXCEPTIONS = {
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
-    "typical.stored_runs": "takes nothing and returns no tensor",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",
 }
 

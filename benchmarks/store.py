@@ -1,0 +1,30 @@
+"""The long runs behind a chapter: run what is missing, then write them into the package; used by other benchmarks."""
+
+import argparse
+import json
+
+from grokbook.stored import DATA
+from grokbook.sweep import sweep
+
+
+def main(description, name, run, settings, otherwise):
+    """The command line of a benchmark whose runs are stored as `name`; without a folder it does `otherwise()`.
+
+    run(**setting) -> dict of plain numbers. An interrupted sweep goes on where it was."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", help="where finished runs are kept")
+    parser.add_argument("--jobs", type=int, default=-1, help="processes; one a core unless given")
+    given = parser.parse_args()
+    if given.folder is None:
+        otherwise()
+        return
+    results = sweep(run, settings, given.folder, jobs=given.jobs)
+    write(name, [setting | result for setting, result in zip(settings, results, strict=True)])
+
+
+def write(name, rows):
+    """Replace what is stored under `name` by `rows`, one a line."""
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    command = f"python benchmarks/{name}.py --folder FOLDER"
+    DATA.mkdir(exist_ok=True)
+    (DATA / f"{name}.json").write_text(f'{{"command": "{command}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
