@@ -17,13 +17,18 @@ import chapters
 import claims
 import set_repository
 
+LONGEST_LINE = 79
 LONGEST_CELL = 15
-MEDIAN_CELL = 7
+LONGEST_FOLDED_CELL = 24  # plots and helpers, which a page shows when asked
+MEDIAN_CELL = 9
 LARGEST_FILE = 3_000_000
 FEWEST_EXERCISES = 3
 BACK_MATTER = "Back matter"
 
-TAGS = {"setup", "live", "nbval-ignore-output", "hide-input", "hide-cell", "hide-output", "remove-output"}
+TAGS = {"setup", "cover", "live", "nbval-ignore-output", "hide-input", "hide-cell", "hide-output", "remove-output"}
+FOLDED = {"hide-input", "hide-cell", "live"}
+# Calls by which a cell is known to claim or to draw.
+SCAFFOLDING = ("claim", "note", "figures.canvas", "plt.show", "explore.")
 BLOCKS = re.compile(r"prf:[a-z]+|exercise|note|tip|important|warning")
 # What every notebook may import: the package's own requirements and the standard library, all there on Colab.
 LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "matplotlib", "ipywidgets", "IPython", "joblib", "tqdm", "PIL"}
@@ -132,6 +137,17 @@ def pictures_have_alt_text(notebook, path):
 
 
 @rule
+def a_cover_is_a_figure(notebook, path):
+    """The picture of the cell tagged `cover` stands under the question on the page, too."""
+    covers = [(index, cell) for index, cell in cells_of(notebook, "code") if "cover" in chapters.tags(cell)]
+    for index, cell in covers:
+        if not any("image/png" in output.get("data", {}) for output in outputs_of(cell)):
+            yield f"cell {index} is tagged cover and shows no picture"
+    if len(covers) > 1:
+        yield f"{len(covers)} cells are tagged cover; a page has one"
+
+
+@rule
 def scrubbers_are_complete(notebook, path):
     names = []
     for index, cell in cells_of(notebook, "code"):
@@ -156,15 +172,40 @@ def nothing_loads_from_elsewhere(notebook, path):
 
 @rule
 def cells_are_short(notebook, path):
-    lengths = {}
+    in_sight = []
     for index, cell in cells_of(notebook, "code"):
-        if "setup" not in chapters.tags(cell):
-            lengths[index] = sum(bool(line.strip()) for line in cell.source.splitlines())
-    for index, length in lengths.items():
-        if length > LONGEST_CELL:
-            yield f"cell {index} has {length} lines, more than {LONGEST_CELL}"
-    if lengths and statistics.median(lengths.values()) > MEDIAN_CELL:
-        yield f"the median cell has {statistics.median(lengths.values())} lines, more than {MEDIAN_CELL}"
+        length = sum(bool(line.strip()) for line in cell.source.splitlines())
+        folded = bool({"setup", *FOLDED} & set(chapters.tags(cell)))
+        if length > (most := LONGEST_FOLDED_CELL if folded else LONGEST_CELL):
+            yield f"cell {index} has {length} lines, more than {most}"
+        in_sight += [] if folded else [length]
+    if in_sight and statistics.median(in_sight) > MEDIAN_CELL:
+        yield f"the median of the cells in sight has {statistics.median(in_sight)} lines, more than {MEDIAN_CELL}"
+
+
+@rule
+def lines_fit_the_page(notebook, path):
+    """A longer line of code is cut off on a page, or wrapped where it reads badly."""
+    for index, cell in cells_of(notebook, "code"):
+        for line in cell.source.splitlines():
+            if len(line) > LONGEST_LINE:
+                start = line.strip()[:40]
+                yield f"cell {index} has a line of {len(line)} characters, more than {LONGEST_LINE}: {start}"
+
+
+@rule
+def what_does_not_mirror_an_equation_is_folded(notebook, path):
+    """Imports, claims, plots and sliders: a page shows what comes of them, and their code when asked."""
+    for index, cell in cells_of(notebook, "code"):
+        if is_scaffolding(cell.source) and not {"setup", *FOLDED} & set(chapters.tags(cell)):
+            yield f"cell {index} only imports, claims or draws; tag it hide-input"
+
+
+def is_scaffolding(source):
+    tree = chapters.syntax_tree(source)
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    rest = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    return all("use_style" in ast.unparse(node) for node in rest) or any(call.startswith(SCAFFOLDING) for call in calls)
 
 
 @rule

@@ -110,6 +110,7 @@ EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\nWhy?\n:::\n\n{SOLUTION
 CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "unit": "", "shown": "1", "condition": "> 0"}
 CLAIM["reproduces"] = True
 LINE = {"text/plain": "✓ s · measured\xa01.5", "text/markdown": "✓ s · measured\xa01.5"}
+PICTURE = {"image/png": "AA", "text/plain": "<Figure size 1x1 with 1 Axes>"}
 SCRUBBER = (
     '<figure class="scrubber" id="s"><img src="data:image/png;base64,AA" alt="A line that rises">'
     '<label for="s-range">slope</label><input id="s-range" type="range"></figure>'
@@ -131,8 +132,8 @@ def sound():
     cells = [
         new_markdown_cell("# A title\n\n> **The question.** Why?\n\nRead [the claims](claims.md)."),
         code(1, set_repository.setup_source(set_repository.configured()), tags=["setup"]),
-        code(2, "claim('s', 1.0, above=0, source='Eq. 1')", display(LINE, grokbook=CLAIM)),
-        code(3, "plt.show()", display({"image/png": "AA", "text/plain": "<Figure size 1x1 with 1 Axes>"}), **figure),
+        code(2, "claim('s', 1.0, above=0, source='Eq. 1')", display(LINE, grokbook=CLAIM), tags=["hide-input"]),
+        code(3, "plt.show()", display(PICTURE), tags=["hide-input"], **figure),
         code(4, "scrub(draw)", display({"text/html": SCRUBBER}), tags=["nbval-ignore-output"]),
         code(5, "live(draw)", tags=["live", "nbval-ignore-output", "hide-cell"]),
         new_markdown_cell("## Exercises\n\n" + EXERCISES),
@@ -159,6 +160,11 @@ def set_source(index, source):
 
 def set_tags(index, *tags):
     return lambda notebook: notebook.cells[index].metadata.update(tags=list(tags))
+
+
+def cover_twice(notebook):
+    notebook.cells[3].metadata.tags.append("cover")
+    notebook.cells.insert(4, copy.deepcopy(notebook.cells[3]))
 
 
 def drop_outputs(notebook):
@@ -198,8 +204,17 @@ BREACHES = {
     ],
     "cells_are_short": [
         set_source(4, "scrub(draw)\n" * 16),
-        lambda notebook: [cell.update(source="a = 1\n" * 8) for cell in notebook.cells if "source" in cell],
+        set_source(3, "plt.show()\n" * 25),
+        set_source(4, "scrub(draw)\n" * 10),
     ],
+    "lines_fit_the_page": [set_source(3, "a" * 80)],
+    "what_does_not_mirror_an_equation_is_folded": [
+        set_tags(2),
+        set_tags(3),
+        set_source(4, "from grokbook import flow\nfigures.use_style()"),
+        set_source(4, "slider = explore.scrub(draw)"),
+    ],
+    "a_cover_is_a_figure": [set_tags(2, "hide-input", "cover"), cover_twice],
     "no_cell_is_empty": [set_source(5, " \n")],
     "markup_reads_well_everywhere": [
         add_text("See {ref}`there`."),

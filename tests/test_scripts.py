@@ -68,7 +68,16 @@ def test_comments_docstrings_and_layout_leave_the_fingerprint(notebook, package)
     edit(package / "unused.py", "1", "2")
     notebook.cells[0].source = "# Another title"
     notebook.cells[1].source = "import something_else"
+    notebook.cells[2].source = "from grokbook.module import (\n    double)  # by name"
     assert chapters.fingerprint(notebook, package) == before
+
+
+def test_what_a_cell_shows_changes_the_fingerprint(notebook, package):
+    prints = []
+    for source in ("double(1)", "double(1);", '"double(1)"', "double(2)"):
+        notebook.cells[-1].source = source
+        prints.append(chapters.fingerprint(notebook, package))
+    assert len(set(prints)) == len(prints)
 
 
 def test_code_changes_the_fingerprint(notebook, package):

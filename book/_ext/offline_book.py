@@ -80,6 +80,20 @@ def mark_claims(app, doctree):
         line += [nodes.Text(" "), row]
 
 
+def show_cover(app, doctree):
+    """Repeat the picture of the cell tagged `cover` under the page's question, as a link to where it is drawn."""
+    cell = next((node for node in doctree.findall(nodes.container) if "tag_cover" in node["classes"]), None)
+    question = next(doctree.findall(nodes.block_quote), None)
+    if cell is None or question is None:
+        return
+    if not cell["ids"]:
+        cell["ids"] = ["cover"]
+    # The picture by itself: its figure may bring a caption that belongs where it is drawn.
+    picture = next(cell.findall(nodes.image)).deepcopy()
+    link = nodes.reference("", "", picture, refuri=f"#{cell['ids'][0]}", internal=True)
+    question.parent.insert(question.parent.index(question) + 1, nodes.container("", link, classes=["cover"]))
+
+
 def is_measured_line(node):
     """The paragraph that `grokbook.claims` displays, in the form that pages show."""
     bundle = node.parent
@@ -124,6 +138,7 @@ def setup(app):
     app.connect("config-inited", settle_options)
     app.connect("doctree-read", keep_tags)
     app.connect("doctree-read", mark_claims)
+    app.connect("doctree-read", show_cover)
     app.connect("html-page-context", number_within_the_page)
     app.connect("html-page-context", drop_remote_assets, priority=900)
     app.connect("build-finished", copy_mathjax)

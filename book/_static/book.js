@@ -13,4 +13,48 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   const boxes = ".bd-article pre, .bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container";
   document.querySelectorAll(boxes).forEach((box) => reach.observe(box));
+
+  foldCode();
+  joinSolutions();
 });
+
+// One switch opens all folded code of a page, and is remembered from page to page.
+function foldCode() {
+  const folds = document.querySelectorAll(".bd-article details.hide.above-input");
+  const title = document.querySelector(".bd-article h1");
+  if (!folds.length || !title) return;
+  const key = "show-all-code";
+  const button = document.createElement("button");
+  button.className = "code-switch";
+  button.type = "button";
+  const show = (all) => {
+    folds.forEach((fold) => (fold.open = all));
+    button.setAttribute("aria-pressed", all);
+    button.textContent = all ? "Fold the code" : "Show all code";
+  };
+  button.addEventListener("click", () => {
+    const all = button.getAttribute("aria-pressed") !== "true";
+    show(all);
+    try {
+      localStorage.setItem(key, all);
+    } catch {} // a browser may keep nothing for pages that are opened as files
+  });
+  title.after(button);
+  let all = false;
+  try {
+    all = localStorage.getItem(key) === "true";
+  } catch {}
+  show(all);
+}
+
+// The text of a solution and the cell that follows it unfold together.
+function joinSolutions() {
+  for (const fold of document.querySelectorAll(".bd-article details:not(.hide)")) {
+    while (fold.nextElementSibling?.matches(".cell.tag_hide-cell")) {
+      const cell = fold.nextElementSibling;
+      cell.querySelectorAll("details.hide").forEach((inner) => (inner.open = true));
+      cell.classList.add("in-solution");
+      fold.append(cell);
+    }
+  }
+}
