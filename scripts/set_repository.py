@@ -29,7 +29,8 @@ if find_spec("grokbook") is None:
 
 SETUP = """from importlib.util import find_spec
 
-if find_spec("grokbook") is None:  # on Colab; --no-deps keeps the torch and NumPy that are there
+# On Colab; --no-deps keeps the torch and NumPy that are there.
+if find_spec("grokbook") is None:
     %pip install --quiet --no-deps git+{url}"""
 
 

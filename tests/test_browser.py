@@ -152,6 +152,36 @@ def test_nothing_is_wider_than_a_telephone(opened):
     opened.tab.set_viewport_size(WIDE)
 
 
+FOLDS = "() => [...document.querySelectorAll('details.hide.above-input')].map(fold => fold.open)"
+FIRST_PICTURE = "() => document.querySelector('.bd-article .cover img').getBoundingClientRect().bottom"
+
+
+def test_one_switch_shows_all_code_and_is_remembered(browser, site):
+    with Visit(browser, f"{site}/circles.html") as visit:
+        assert not any(visit.tab.evaluate(FOLDS))
+        visit.tab.click("text=Show all code")
+        assert all(visit.tab.evaluate(FOLDS))
+        visit.tab.goto(f"{site}/orthogonality.html")
+        assert all(visit.tab.evaluate(FOLDS))
+        visit.tab.click("text=Fold the code")
+        visit.tab.reload()
+        assert not any(visit.tab.evaluate(FOLDS))
+
+
+def test_a_solution_and_its_code_are_one_fold(browser, site):
+    with Visit(browser, f"{site}/circles.html") as visit:
+        solution = visit.tab.query_selector("details:not(.hide):has(> .cell)")
+        assert not solution.query_selector("pre").is_visible()
+        solution.query_selector("summary").click()
+        assert solution.query_selector("pre").is_visible()
+
+
+def test_a_cover_is_on_the_first_screen(browser, site):
+    for size, most in ((WIDE, 1.0), (NARROW, 1.5)):
+        with Visit(browser, f"{site}/circles.html", size) as visit:
+            assert visit.tab.evaluate(FIRST_PICTURE) < most * size["height"]
+
+
 def axe_findings(visit, **options):
     """What axe objects to, of any impact, one line each."""
     visit.settle()

@@ -105,3 +105,21 @@ def test_remote_address_is_noticed(text):
 
 def test_plain_link_is_not_loaded():
     assert not loaded_from_elsewhere('<a href="https://arxiv.org/abs/2511.01938">a</a><img src="data:image/png,AA">')
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_describes_itself(html, page):
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    described = re.search(r'<meta name="description" content="([^"]{20,210})">', text)
+    assert described, "no description, or none that a search engine can show"
+    assert "The question" not in described[1]
+    assert '<meta property="og:title"' in text
+
+
+def test_a_lost_reader_finds_the_way(html):
+    assert 'href="intro.html"' in (html / "404.html").read_text(encoding="utf-8")
+
+
+def test_no_page_loads_the_icon_font(html):
+    assert (html / "_static" / "scripts" / "fontawesome.js").stat().st_size == 0
+    assert not (html / "_static" / "vendor" / "fontawesome").exists()

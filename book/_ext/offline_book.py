@@ -134,6 +134,17 @@ def copy_mathjax(app, exception):
             shutil.copyfile(path, copy)
 
 
+def drop_icon_font(app, exception):
+    """Empty the theme's script of icons, 1.5 MB that every page asks for; icons.css draws those in use."""
+    if exception is not None or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    for script in static.glob("scripts/fontawesome.js*"):
+        script.unlink()
+    (static / "scripts" / "fontawesome.js").write_text("", encoding="utf-8")
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
+
+
 def setup(app):
     app.connect("config-inited", settle_options)
     app.connect("doctree-read", keep_tags)
@@ -142,4 +153,5 @@ def setup(app):
     app.connect("html-page-context", number_within_the_page)
     app.connect("html-page-context", drop_remote_assets, priority=900)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", drop_icon_font)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

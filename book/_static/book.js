@@ -39,7 +39,7 @@ function foldCode() {
       localStorage.setItem(key, all);
     } catch {} // a browser may keep nothing for pages that are opened as files
   });
-  title.after(button);
+  title.before(button);
   let all = false;
   try {
     all = localStorage.getItem(key) === "true";
