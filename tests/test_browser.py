@@ -152,6 +152,16 @@ def test_nothing_is_wider_than_a_telephone(opened):
     opened.tab.set_viewport_size(WIDE)
 
 
+IDLE_STOPS = """() => [...document.querySelectorAll("mjx-container")]
+    .filter(formula => formula.tabIndex >= 0 && formula.scrollWidth <= formula.clientWidth).length"""
+
+
+def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site):
+    with Visit(browser, f"{site}/lagrange.html", NARROW) as visit:
+        assert visit.tab.evaluate("() => document.querySelectorAll('mjx-container').length") > 100
+        assert visit.tab.evaluate(IDLE_STOPS) == 0
+
+
 FOLDS = "() => [...document.querySelectorAll('details.hide.above-input')].map(fold => fold.open)"
 FIRST_PICTURE = "() => document.querySelector('.bd-article .cover img').getBoundingClientRect().bottom"
 

@@ -123,3 +123,9 @@ def test_a_lost_reader_finds_the_way(html):
 def test_no_page_loads_the_icon_font(html):
     assert (html / "_static" / "scripts" / "fontawesome.js").stat().st_size == 0
     assert not (html / "_static" / "vendor" / "fontawesome").exists()
+
+
+def test_symbols_say_what_they_mean_and_equations_have_names(html):
+    page = (html / "two_layers.html").read_text(encoding="utf-8")
+    assert 'title="second layer, the readout">\\(W_2\\)</span>' in page
+    assert page.count('id="eq-20"') == 1

@@ -11,8 +11,9 @@ document.addEventListener("DOMContentLoaded", () => {
       target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
     }
   });
-  const boxes = ".bd-article pre, .bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container";
-  document.querySelectorAll(boxes).forEach((box) => reach.observe(box));
+  const watch = (boxes) => document.querySelectorAll(boxes).forEach((box) => reach.observe(box));
+  watch(".bd-article :is(pre, .cell_output > .output, .pst-scrollable-table-container, span.math)");
+  window.MathJax?.startup?.promise?.then(() => watch(".bd-article mjx-container[display]"));
 
   foldCode();
   joinSolutions();
