@@ -1,8 +1,11 @@
 """The built pages in a real browser: offline, without an error, light and dark, wide and narrow, for every reader."""
 
 import functools
+import gzip
 import http.server
 import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,6 +14,7 @@ from playwright.sync_api import sync_playwright
 import chapters
 
 PAGES = [*(page for _, page in chapters.contents()), "genindex"]
+MOST_REQUESTS, MOST_BYTES = 20, 1_500_000
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -57,7 +61,7 @@ class Visit:
     def __init__(self, browser, address, size=WIDE, scheme="light"):
         self.context = browser.new_context(viewport=size, color_scheme=scheme)
         self.tab = self.context.new_page()
-        self.troubles = []
+        self.troubles, self.files = [], set()
         origin = address.rsplit("/", 1)[0]
         self.tab.on("request", lambda request: self.judge(request.url, origin))
         self.tab.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}"))
@@ -67,6 +71,8 @@ class Visit:
         self.settle()
 
     def judge(self, url, origin):
+        if not url.startswith(("data:", "blob:")):
+            self.files.add(url)
         if not url.startswith((origin, "data:", "blob:")):
             self.troubles.append(f"leaves the machine: {url}")
 
@@ -129,6 +135,13 @@ def test_page_is_sound(opened):
     assert opened.tab.evaluate(UNKNOWN_MATHEMATICS) == []
     assert opened.tab.evaluate(BROKEN_PICTURES) == []
     assert opened.troubles == []
+
+
+def test_page_is_light(opened):
+    """At most 20 requests, and 1.5 MB as a server sends them, compressed."""
+    paths = [Path(unquote(urlsplit(url).path)) for url in opened.files]
+    assert len(paths) <= MOST_REQUESTS, paths
+    assert sum(len(gzip.compress(path.read_bytes())) for path in paths) < MOST_BYTES
 
 
 def test_sliders_move_the_picture(opened):

@@ -112,15 +112,19 @@ def number_within_the_page(app, page, template, context, doctree):
     context["body"] = re.sub(NUMBERED_EXERCISE, lambda match: f"{match[1]}{next(count)}{match[2]}", body)
 
 
-def drop_remote_assets(app, page, template, context, doctree):
-    """Leave out Thebe, which is not used here and names an address on another host."""
+# Thebe names an address on another host; no page has toggle buttons, tabs or cards.
+UNUSED = re.compile("thebe|togglebutton|toggleHint|toggleOpenOnPrint|design-tabs|sphinx-design", re.IGNORECASE)
+
+
+def drop_unused_assets(app, page, template, context, doctree):
+    """Leave out what jupyter-book brings along and no page of this book uses."""
     for kind in ("script_files", "css_files"):
-        context[kind] = [asset for asset in context.get(kind, []) if not is_thebe(asset)]
+        context[kind] = [asset for asset in context.get(kind, []) if not is_unused(asset)]
 
 
-def is_thebe(asset):
+def is_unused(asset):
     body = str((getattr(asset, "attributes", None) or {}).get("body", ""))
-    return "thebe" in str(getattr(asset, "filename", asset)).lower() or "THEBE" in body
+    return bool(UNUSED.search(str(getattr(asset, "filename", asset))) or UNUSED.search(body))
 
 
 def copy_mathjax(app, exception):
@@ -151,7 +155,7 @@ def setup(app):
     app.connect("doctree-read", mark_claims)
     app.connect("doctree-read", show_cover)
     app.connect("html-page-context", number_within_the_page)
-    app.connect("html-page-context", drop_remote_assets, priority=900)
+    app.connect("html-page-context", drop_unused_assets, priority=900)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", drop_icon_font)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
