@@ -80,6 +80,18 @@ def mark_claims(app, doctree):
         line += [nodes.Text(" "), row]
 
 
+# Calls that colour by value, where light and dark mean something that the text may speak of.
+COLOURED_BY_VALUE = re.compile(r"cmap|colorbar|imshow|pcolormesh|plot_surface")
+
+
+def keep_colours(app, doctree):
+    """Mark the cells whose pictures are coloured by value: a dark page turns the lightness of all others round."""
+    for cell in doctree.findall(nodes.container):
+        if "cell" in cell["classes"]:
+            source = "".join(block.astext() for block in cell.findall(nodes.literal_block))
+            cell["classes"] += ["coloured-by-value"] if COLOURED_BY_VALUE.search(source) else []
+
+
 def show_cover(app, doctree):
     """Repeat the picture of the cell tagged `cover` under the page's question, as a link to where it is drawn."""
     cell = next((node for node in doctree.findall(nodes.container) if "tag_cover" in node["classes"]), None)
@@ -91,7 +103,8 @@ def show_cover(app, doctree):
     # The picture by itself: its figure may bring a caption that belongs where it is drawn.
     picture = next(cell.findall(nodes.image)).deepcopy()
     link = nodes.reference("", "", picture, refuri=f"#{cell['ids'][0]}", internal=True)
-    question.parent.insert(question.parent.index(question) + 1, nodes.container("", link, classes=["cover"]))
+    classes = ["cover", *(name for name in cell["classes"] if name == "coloured-by-value")]
+    question.parent.insert(question.parent.index(question) + 1, nodes.container("", link, classes=classes))
 
 
 def is_measured_line(node):
@@ -153,6 +166,7 @@ def setup(app):
     app.connect("config-inited", settle_options)
     app.connect("doctree-read", keep_tags)
     app.connect("doctree-read", mark_claims)
+    app.connect("doctree-read", keep_colours)
     app.connect("doctree-read", show_cover)
     app.connect("html-page-context", number_within_the_page)
     app.connect("html-page-context", drop_unused_assets, priority=900)
