@@ -199,6 +199,20 @@ def test_a_solution_and_its_code_are_one_fold(browser, site):
         assert solution.query_selector("pre").is_visible()
 
 
+def test_claims_can_be_searched(browser, site):
+    with Visit(browser, f"{site}/claims.html") as visit:
+        rows = visit.tab.locator(".claims tbody tr:visible")
+        all_rows = rows.count()
+        visit.tab.get_by_label("Find a claim").fill("envelope PARABOLA")
+        assert rows.count() == 0
+        visit.tab.get_by_label("Find a claim").fill("Parabola")
+        assert 0 < rows.count() < all_rows / 5
+        assert all("parabola" in text.lower() for text in rows.all_inner_texts())
+        visit.tab.get_by_label("Find a claim").fill("")
+        assert rows.count() == all_rows
+        assert visit.troubles == []
+
+
 def test_a_cover_is_on_the_first_screen(browser, site):
     for size, most in ((WIDE, 1.0), (NARROW, 1.5)):
         with Visit(browser, f"{site}/circles.html", size) as visit:

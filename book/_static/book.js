@@ -17,6 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   foldCode();
   joinSolutions();
+  if (document.querySelector(".bd-article section#every-claim-measured")) findClaims();
 });
 
 // One switch opens all folded code of a page, and is remembered from page to page.
@@ -58,4 +59,35 @@ function joinSolutions() {
       fold.append(cell);
     }
   }
+}
+
+// On the page of all claims: a field that keeps the rows with all of its words, and cells that say what they are, which
+// a narrow screen needs to show rows as cards.
+function findClaims() {
+  const page = document.querySelector("section#every-claim-measured");
+  page.classList.add("claims");
+  for (const table of page.querySelectorAll("table")) {
+    const names = [...table.querySelectorAll("th")].map((cell) => cell.textContent);
+    for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => (cell.dataset.name = names[i]));
+  }
+  const rows = [...page.querySelectorAll("tbody tr")];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const field = document.createElement("p");
+  field.className = "find-claims";
+  field.innerHTML = '<label>Find a claim: <input type="search" size="24"></label> <output></output>';
+  const [input, count] = [field.querySelector("input"), field.querySelector("output")];
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows.forEach((row, i) => (row.hidden = !words.every((word) => texts[i].includes(word))));
+    for (const part of page.querySelectorAll("section")) {
+      part.hidden = words.length > 0 && !part.querySelector("tbody tr:not([hidden])");
+    }
+    const found = rows.filter((row) => !row.hidden).length;
+    count.textContent = words.length ? `${found} of ${rows.length} rows` : "";
+  });
+  window.addEventListener("hashchange", () => {
+    input.value = "";
+    input.dispatchEvent(new Event("input"));
+  });
+  page.querySelector("section").before(field);
 }
