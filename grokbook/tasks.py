@@ -210,7 +210,11 @@ def boolean(bits, rule, train_fraction=None, generator=None, *, test_size=None):
 
 
 def lottery(task, generator):
-    """The same task with the targets of the training samples shuffled: as many of each, and no rule to find."""
+    """The same task with the targets of the training samples shuffled: as many of each, and no rule to find.
+
+    Raises ValueError for a task without training samples."""
+    if len(task.Y_train) == 0:
+        raise ValueError(f"the task has {len(task.Y_train)} training samples to shuffle; give it at least one")
     order = torch.randperm(len(task.Y_train), generator=checks.random(generator))
     return replace(task, Y_train=task.Y_train[order])
 

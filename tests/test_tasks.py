@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -247,6 +249,13 @@ def test_a_lottery_shuffles_the_targets_to_train_on_and_nothing_else():
     assert torch.equal(drawn.X_train, task.X_train) and torch.equal(drawn.Y_test, task.Y_test)
     assert torch.equal(drawn.Y_train.sum(0), task.Y_train.sum(0))
     assert (drawn.labels_train == task.labels_train).double().mean() < 0.4
+
+
+def test_a_lottery_needs_a_sample():
+    task = modular_addition(5, 0.5, generator())
+    empty = replace(task, X_train=task.X_train[:0], Y_train=task.Y_train[:0])
+    with pytest.raises(ValueError, match="the task has 0 training samples to shuffle"):
+        lottery(empty, generator())
 
 
 def test_the_whole_of_a_task_is_trained_and_tested_on():
