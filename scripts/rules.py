@@ -28,7 +28,7 @@ BACK_MATTER = "Back matter"
 TAGS = {"setup", "cover", "live", "nbval-ignore-output", "hide-input", "hide-cell", "hide-output", "remove-output"}
 FOLDED = {"hide-input", "hide-cell", "live"}
 # Calls by which a cell is known to claim or to draw.
-SCAFFOLDING = ("claim", "note", "figures.canvas", "plt.show", "explore.")
+SCAFFOLDING = ("claim", "note", "figures.canvas", "plt.show", "explore.", "draggable")
 BLOCKS = re.compile(r"prf:[a-z]+|exercise|note|tip|important|warning")
 # What every notebook may import: the package's own requirements and the standard library, all there on Colab.
 LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "matplotlib", "ipywidgets", "IPython", "joblib", "tqdm", "PIL"}
@@ -370,7 +370,7 @@ def outputs_are_ignored_only_where_they_move(notebook, path):
         tags = set(chapters.tags(cell))
         if tags - TAGS:
             yield f"cell {index} has unknown tags {sorted(tags - TAGS)}; known are {sorted(TAGS)}"
-        moves = "live" in tags or "scrub(" in cell.source
+        moves = "live" in tags or "scrub(" in cell.source or "explore.play(" in cell.source or "draggable(" in cell.source
         if "nbval-ignore-output" in tags and not moves:
             yield f"cell {index} escapes the comparison of outputs without being a slider"
         if moves and "nbval-ignore-output" not in tags and "def scrub" not in cell.source:
