@@ -1,4 +1,4 @@
-"""Draw book/_static/overview.png, the argument of the book in four pictures, with the book's own code.
+"""Draw the pictures of the first page into book/_static, with the book's own code: the phenomenon, and the argument.
 
     python scripts/overview.py
 """
@@ -13,10 +13,27 @@ from grokbook.display import figures
 from grokbook.fourier import plane, step_round
 from grokbook.isolated import initial_embedding, simulate
 from grokbook.levelset import LevelSet
+from grokbook.network import TwoLayer
 from grokbook.tasks import modular_addition
+from grokbook.training import train
 
-TARGET = Path(__file__).resolve().parent.parent / "book" / "_static" / "overview.png"
+STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 P, FREQUENCY = 37, 5
+TEXT = {"font.size": 14, "axes.titlesize": 15, "legend.fontsize": 13}  # readable on a telephone
+
+
+def phenomenon(ax):
+    """The first run of the chapter Grokking: both accuracies against the step."""
+    generator = torch.Generator().manual_seed(0)
+    task = modular_addition(23, 0.75, generator)
+    network = TwoLayer(task.X_train, 256, 23)
+    run = train(network, task, 5.0, 3e-5, 15_000, theta=network.initial(generator), record_every=50)
+    ax.plot(run.step, 100 * run.train_accuracy, color=figures.COLORS[0])
+    ax.plot(run.step, 100 * run.test_accuracy, color=figures.COLORS[1])
+    ax.text(1300, 88, "pairs it was trained on", color=figures.COLORS[0])
+    ax.text(6700, 20, "pairs it has never seen", color=figures.COLORS[1])
+    ax.set(xlabel="training step", ylabel="right answers, %", xlim=(0, 15_000), ylim=(-2, 104))
+    ax.set_xticks([0, 5000, 10_000, 15_000], ["0", "5000", "10,000", "15,000"])
 
 
 def valley(ax):
@@ -33,7 +50,7 @@ def valley(ax):
     ax.plot(x, 1 / x, color=figures.COLORS[0], linewidth=3, label="zero loss")
     ax.plot(*torch.stack(path).T, color=figures.COLORS[1], label="training")
     ax.plot(1, 1, "o", color=figures.COLORS[6], label="smallest norm")
-    ax.set(xlim=(0, 3), ylim=(0, 3), xticks=[], yticks=[], aspect="equal", title="1  Into the valley, then along it")
+    ax.set(xlim=(0, 3), ylim=(0, 3), xticks=[], yticks=[], aspect="equal", title="1  Into the valley,\nthen along it")
     ax.legend(loc="upper right")
 
 
@@ -51,7 +68,7 @@ def orthogonality(ax):
         ax.plot(*at, "o", color=figures.COLORS[6])
     ax.plot([foot[0], foot[0] + 0.7 * normal[0]], [foot[1], foot[1] + 0.7 * normal[1]], color="#999999", linewidth=0.8)
     ax.set(xlim=(-0.1, 1.3), ylim=(-0.1, 1.3), xticks=[], yticks=[], aspect="equal")
-    ax.set_title("2  The loss only holds it there")
+    ax.set_title("2  The loss only\nholds it there")
 
 
 def isolated(ax, run):
@@ -59,7 +76,7 @@ def isolated(ax, run):
     cost = run.cost / run.cost[50]
     ax.plot(run.time, cost, color=figures.COLORS[6], label="squared norm (scaled)")
     ax.plot(run.time, run.test_accuracy, color=figures.COLORS[0], label="test accuracy")
-    ax.set(ylim=(0, 1.05), xlim=(0.5, 4), xlabel="time, in 1/(2λ)", title="3  One layer by itself still groks")
+    ax.set(ylim=(0, 1.05), xlim=(0.5, 4), xlabel="time, in 1/(2λ)", title="3  One layer by itself\nstill groks")
     ax.legend(loc="center right")
 
 
@@ -67,20 +84,27 @@ def circle(ax, run):
     """One frequency's plane of the final embedding."""
     points = plane(run.E.double(), FREQUENCY)
     figures.residue_circle(ax, points, P, step_round(points) or 1)
-    ax.set_title("4  Small means round")
+    ax.set_title("4  Small means round:\nresidues on a circle")
+
+
+def draw(name, size, paint, *arguments):
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    paint(ax, *arguments)
+    fig.savefig(STATIC / f"{name}.png", dpi=150)
+    plt.close(fig)
 
 
 def main():
     figures.use_style()
+    plt.rcParams.update(TEXT)
     generator = torch.Generator().manual_seed(0)
     task = modular_addition(P, 0.7, generator)
     run = simulate(initial_embedding(P, 512, generator), task, steps=4500, dtype=torch.float32)
-    fig, axes = plt.subplots(2, 2, figsize=(9, 7.6), layout="constrained")
-    valley(axes[0, 0])
-    orthogonality(axes[0, 1])
-    isolated(axes[1, 0], run)
-    circle(axes[1, 1], run)
-    fig.savefig(TARGET, dpi=110)
+    draw("phenomenon", (6, 3.4), phenomenon)
+    draw("valley", (4.6, 4.2), valley)
+    draw("holds", (4.6, 4.2), orthogonality)
+    draw("isolated", (4.6, 4.2), isolated, run)
+    draw("circle", (4.6, 4.2), circle, run)
 
 
 if __name__ == "__main__":

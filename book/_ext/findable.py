@@ -30,7 +30,7 @@ def describe(app, page, template, context, doctree):
     found = {"og:title": f"{context['title']} · {app.config.html_title}", "og:description": text, "og:type": "article"}
     if app.config.html_baseurl:
         found["og:url"] = f"{app.config.html_baseurl}{page}.html"
-        found["og:image"] = f"{app.config.html_baseurl}_static/overview.png"
+        found["og:image"] = f"{app.config.html_baseurl}_static/phenomenon.png"
     lines = [f'<meta name="description" content="{html.escape(text)}">']
     lines += [f'<meta property="{name}" content="{html.escape(content)}">' for name, content in found.items()]
     context["metatags"] = "\n".join([context.get("metatags", ""), *lines])
