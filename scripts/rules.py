@@ -29,6 +29,8 @@ TAGS = {"setup", "cover", "live", "nbval-ignore-output", "hide-input", "hide-cel
 FOLDED = {"hide-input", "hide-cell", "live"}
 # Calls by which a cell is known to claim or to draw.
 SCAFFOLDING = ("claim", "note", "figures.canvas", "plt.show", "explore.", "draggable")
+# Calls whose output moves in the page, which is why it is not compared.
+MOVING = ("scrub(", "explore.play(", "draggable(")
 BLOCKS = re.compile(r"prf:[a-z]+|exercise|note|tip|important|warning")
 # What every notebook may import: the package's own requirements and the standard library, all there on Colab.
 LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "matplotlib", "ipywidgets", "IPython", "joblib", "tqdm", "PIL"}
@@ -370,7 +372,7 @@ def outputs_are_ignored_only_where_they_move(notebook, path):
         tags = set(chapters.tags(cell))
         if tags - TAGS:
             yield f"cell {index} has unknown tags {sorted(tags - TAGS)}; known are {sorted(TAGS)}"
-        moves = "live" in tags or "scrub(" in cell.source or "explore.play(" in cell.source or "draggable(" in cell.source
+        moves = "live" in tags or any(call in cell.source for call in MOVING)
         if "nbval-ignore-output" in tags and not moves:
             yield f"cell {index} escapes the comparison of outputs without being a slider"
         if moves and "nbval-ignore-output" not in tags and "def scrub" not in cell.source:
