@@ -1,15 +1,16 @@
 """How small ‖E‖² + ‖W‖² can be at all: a bound for every width by convex duality, and the minimum it bounds.
 
 For σ(cz) = cσ(z), c > 0, a unit's two norms can be balanced, so the least R/λ with HW = Y is 2 min Σ ‖w_h‖ over unit
-directions e_h with Σ σ(Xe_h) w_hᵀ = Y: convex once the width is free (Ergen and Pilanci, 2012.13329). Its dual is
+directions e_h with Σ σ(Xe_h) w_hᵀ = Y: convex once the width is free (Sahiner and others, 2012.13329). Its dual is
 2 max ⟨M, Y⟩ over the M (n, m) with ‖Mᵀσ(Xu)‖ <= 1 for every unit direction u.
 """
 
+import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 
 from grokbook import checks, linalg
 from grokbook.activations import activation_of
@@ -17,14 +18,19 @@ from grokbook.display.progress import bar
 from grokbook.eq20 import Isolated
 from grokbook.isolated import initial_embedding, minimise
 
-ASCENT = 150  # steps to the most lacking neurons
-STEPS = 1000  # evaluations for the best sizes
+ASCENT = (50, 150)  # steps towards the most lacking neurons, and further ones of the best
+BEST = 300  # that many go on
+SIZINGS = 40  # Newton steps to the best sizes
+CENTRAL = 0.1  # what the barrier may cost, as a share of the gap so far
+WIDEST = 0.1  # a gap above this counts as this, for the barrier
+NEAR = 0.3  # how much M is drawn to the best one so far, in units of the mean eigenvalue of HHᵀ
+TIGHT = 0.9  # a neuron with this ratio stays, in use or not
+SMALLEST = 1e-2  # a unit of less than this share of the largest squared norm is not in use
+FRESH = 10  # times as many starts try a bound again before it is given
+NEW = 1e-3  # the share with which a neuron joins
+CUTS = 500  # neurons that join in a round
+SLIDE_EVERY = 3  # rounds from one descent along the directions to the next
 ALIKE = 0.9999  # directions with a larger cosine are one
-TIGHT = 0.98  # a neuron with this ratio stays, in use or not
-SMALLEST = 1e-4  # a unit of less than this share of the largest squared norm is not in use
-FLOOR = 1e-7  # the least share of the largest squared norm, which keeps HHᵀ regular
-BLENDS = (0.0, 0.3, 0.6)  # shares of the best multiplier so far
-CUTS = 150  # neurons that join in a round
 
 
 class Bound(NamedTuple):
@@ -46,21 +52,32 @@ def lower_bound(E, task, activation="relu", decay=0.0, *, starts=2000, generator
     own: it is a maximum over starts and no proof. Raises ValueError as `isolated.readout` does, and for an activation
     that is not homogeneous of degree 1."""
     activation, generator = _homogeneous(activation), _random(generator)
-    solution = Isolated(task, E, activation, decay).solve(E)
-    M = solution.multiplier
-    ratios, U = _ascent(M, task, activation, E, checks.whole("starts", starts, 1), generator)
-    best, gain = int(ratios.argmax()), float((M * task.Y_train.to(M)).sum())
-    size = 1 / float(ratios[best])  # M is feasible for the dual after division by c, or by more where λ asks for it
-    if decay:
+    M = Isolated(task, E, activation, decay).solve(E).multiplier
+    ratio, neuron = largest_ratio(M, task, activation, starts=starts, generator=generator, near=E)
+    gain, size = float((M * task.Y_train.to(M)).sum()), 1 / ratio  # M is feasible for the dual after division by c
+    if decay:  # or by more, where that is worth more
         size = min(size, gain / (decay * float(M.square().sum())))
     value = 2 * size * gain - decay * size**2 * float(M.square().sum())
-    return Bound(value, float(ratios[best]), U[:, best])
+    return Bound(value, ratio, neuron)
+
+
+def largest_ratio(M, task, activation="relu", *, starts=2000, generator=None, near=None):
+    """c, the largest ‖Mᵀσ(Xu)‖ over unit directions u that an ascent from `starts` random ones finds, and its u.
+
+    M: (n, m), near: (p, k), further directions to start from -> float, (p,). Raises ValueError for an activation that
+    is not homogeneous of degree 1, and for an M of another shape than Y."""
+    activation, starts, generator = _homogeneous(activation), checks.whole("starts", starts, 1), _random(generator)
+    if M.shape != task.Y_train.shape:
+        raise ValueError(f"M has shape {tuple(M.shape)}; it needs that of Y_train, {tuple(task.Y_train.shape)}")
+    ratios, U = _ascent(M, task, activation, M.new_empty(task.p, 0) if near is None else near, starts, generator)
+    return float(ratios.max()), U[:, ratios.argmax()]
 
 
 class MinimumNorm(NamedTuple):
     """A network E: (p, k), W: (k, m) with HW = Y, and the `bound` that says how near R/λ, its `cost`, is to the least.
 
-    gap: cost/bound − 1; above what was asked for where the rounds ran out. As in `Bound`, the bound is numerical.
+    gap: cost/bound − 1; above what was asked for where the rounds ran out. multiplier: (n, m) the M with bound = 2⟨M,
+    Y⟩, which `largest_ratio` tries again. As in `Bound`, the bound is numerical.
     """
 
     cost: float
@@ -69,63 +86,90 @@ class MinimumNorm(NamedTuple):
     test_accuracy: float
     E: torch.Tensor
     W: torch.Tensor
+    multiplier: torch.Tensor
 
 
-def minimum_norm(task, generator, activation="relu", *, gap=0.01, rounds=100, starts=2000, progress=True):
+def minimum_norm(task, generator, activation="relu", *, gap=0.01, rounds=100, starts=1000, progress=True):
     """The smallest R/λ at any width, up to a relative `gap`, in at most `rounds` rounds. -> MinimumNorm.
 
     Column generation: the best sizes of the units there are, which is a convex problem, give a multiplier M; the
-    neurons with a ratio above 1 join; those in use slide downhill by `isolated.minimise`. Raises ValueError as
-    `lower_bound` does."""
+    neurons with a ratio above 1 join; now and then those in use slide downhill by `isolated.minimise`. Raises
+    ValueError as `lower_bound` does."""
     activation, gap = _homogeneous(activation), checks.positive("gap", gap)
     starts, rounds = checks.whole("starts", starts, 1), checks.whole("rounds", rounds, 1)
     E = initial_embedding(task.p, 2 * len(task.Y_train) + 1, generator, dtype=torch.float64)
-    E, best, certified = minimise(E, task, activation).E, None, None
+    E, cost = minimise(E, task, activation)[:2]
+    best, so_far = (cost, E), WIDEST
+    M = Isolated(task, E, activation).solve(E).multiplier
+    certified = _certified(M, task, activation, E, starts, generator)
     with bar(rounds, 0, progress) as shown:
-        for _ in range(rounds):
-            U, H = _unit(E), activation.sigma(task.inputs.times(_unit(E)))
-            sizes, M, cost = _sized(H, task.Y_train, E.square().sum(0))
-            if best is None or cost < best[0]:
-                best = cost, U * sizes.sqrt()
-            # The newest multiplier swings from round to round; on the way to it from the best one are better ones.
-            blends = [M] if certified is None else [M + share * (certified.M - M) for share in BLENDS]
-            found = [_certified(blend, task, activation, U, starts, generator) for blend in blends]
-            better = max(found, key=lambda one: one.value)
-            certified = max(certified or better, better, key=lambda one: one.value)
+        for k in range(rounds):
+            U = _unit(E)
+            H = activation.sigma(task.inputs.times(U))
+            share = CENTRAL * max(gap, min(so_far, WIDEST))
+            sizes, M, cost = _sized(H, task.Y_train, E.square().sum(0), certified.M, share)
+            best = min(best, (cost, U * sizes.sqrt()), key=lambda one: one[0])
+            found = _certified(M, task, activation, U, starts, generator)
+            certified = max(certified, found, key=lambda one: one.value)
             shown.update()
-            if best[0] <= (1 + gap) * certified.value:
+            if best[0] <= (1 + gap) * certified.value or k == rounds - 1:
+                # The best of many rounds is the one whose worst neurons were missed: look for them again, harder.
+                certified = found = _certified(certified.M, task, activation, U, FRESH * starts, generator)
+            so_far = best[0] / certified.value - 1
+            if so_far <= gap:
                 break
             in_use = sizes > SMALLEST * sizes.max()
             tight = ~in_use & ((M.T @ H).norm(dim=0) > TIGHT)
-            joining = torch.cat([U[:, tight], found[0].lacking, better.lacking], 1) * (SMALLEST * sizes.max()).sqrt()
-            E = torch.cat([_slid(U[:, in_use] * sizes[in_use].sqrt(), task, activation), joining], 1)
+            kept = U[:, in_use] * sizes[in_use].sqrt()
+            if k % SLIDE_EVERY == SLIDE_EVERY - 1:
+                kept, cost = _slid(kept, task, activation)
+                best = min(best, (cost, kept), key=lambda one: one[0])
+            E = torch.cat([kept, U[:, tight] * sizes[tight].sqrt(), found.lacking * (NEW * sizes.max()).sqrt()], 1)
     cost, E = best
     H = activation.sigma(task.inputs.times(E))
     W = linalg.min_norm(H, task.Y_train)
+    used = (E.norm(dim=0) > 0) & (W.norm(dim=1) > 0)
+    E, W = E[:, used], W[used]
+    stretch = (W.norm(dim=1) / E.norm(dim=0)).sqrt()
+    E, W = E * stretch, W / stretch[:, None]
     accuracy = float(task.accuracy(activation.sigma(task.inputs_test.times(E)) @ W))
     cost, bound = float(E.square().sum() + W.square().sum()), certified.value
-    return MinimumNorm(cost, bound, cost / bound - 1, accuracy, E, W)
+    return MinimumNorm(cost, bound, cost / bound - 1, accuracy, E, W, certified.M)
 
 
-def _sized(H, Y, sizes):
-    """The sizes ‖e_h‖² that minimise Eq. 19 with all directions held, which is convex in them; M = AY; and R/λ.
+def _sized(H, Y, sizes, centre, share):
+    """The sizes s of units of fixed directions that make R/λ least, which is convex in them; M; and R/λ.
 
-    H: (n, k) for units of length 1, Y: (n, m), sizes: (k,), where to start -> (k,), (n, m), float.
+    Newton steps on Σ s + Tr Tᵀ(H diag(s) Hᵀ + δ)⁻¹T − μ Σ log s with T = Y + δ centre: the barrier keeps M inside of
+    what the dual allows, and δ keeps it near `centre`; without either it swings from round to round. H: (n, k) for
+    units of length 1, Y, centre: (n, m), sizes: (k,), where to start; share: what the barrier may cost, of Σ s ->
+    (k,), (n, m), float.
     """
-    H, Y, sizes = (tensor.numpy(force=True) for tensor in (H, Y, sizes))
-    floor = FLOOR * sizes.max()
+    H, Y, s, centre = (tensor.numpy(force=True) for tensor in (H, Y, sizes, centre))
+    s = s.clip(NEW * s.max() / 10)
+    barrier, pull = share * s.mean(), NEAR * float((H * H * s).sum()) / len(Y)
+    target = Y + pull * centre
 
-    def multiplier(sizes):
-        return cho_solve(cho_factor((H * sizes) @ H.T, lower=True), Y)
+    def at(s):
+        factor = cho_factor((H * s) @ H.T + pull * np.eye(len(Y)), lower=True)
+        M = cho_solve(factor, target)
+        return s.sum() + (M * target).sum() - barrier * np.log(s).sum(), M, factor
 
-    def cost(sizes):
-        M = multiplier(sizes)
-        return sizes.sum() + (M * Y).sum(), 1 - ((M.T @ H) ** 2).sum(0)
-
-    options = dict(maxiter=STEPS, maxfun=STEPS, maxcor=30, ftol=0, gtol=1e-6)
-    bounds = [(floor, None)] * len(sizes)
-    found = minimize(cost, sizes.clip(floor), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return torch.as_tensor(found.x), torch.as_tensor(multiplier(found.x)), float(found.fun)
+    value, M, factor = at(s)
+    for _ in range(SIZINGS):
+        answers = M.T @ H
+        slope = s * (1 - (answers**2).sum(0)) - barrier  # in log s
+        curvature = 2 * (H.T @ cho_solve(factor, H)) * (answers.T @ answers) * np.outer(s, s)
+        curvature[np.diag_indices(len(s))] += barrier
+        step = -cho_solve(cho_factor(curvature, lower=True), slope)
+        gain, part = -slope @ step, min(1.0, 0.95 / max(-step.min(), 0.95))
+        while (tried := at(s * (1 + part * step)))[0] > value - 1e-4 * part * gain and part > 1e-6:
+            part /= 2
+        s, (value, M, factor) = s * (1 + part * step), tried
+        if gain < 0.01 * barrier * len(s):
+            break
+    exact = cho_solve(cho_factor((H * s) @ H.T, lower=True), Y)
+    return torch.as_tensor(s), torch.as_tensor(M), float(s.sum() + (exact * Y).sum())
 
 
 class _Certified(NamedTuple):
@@ -143,19 +187,21 @@ def _certified(M, task, activation, E, starts, generator):
 
 
 def _ascent(M, task, activation, E, starts, generator):
-    """Ratios ‖Mᵀσ(Xu)‖ and their u after an ascent from E's units and from random ones. -> (k,), (p, k)."""
+    """Ratios ‖Mᵀσ(Xu)‖ and their u after an ascent from E's units and from random ones. -> (k,), (p, k), the best."""
     random = torch.randn(task.p, starts, generator=generator, dtype=torch.float64).to(M)
     U = _unit(torch.cat([E, random], 1))
-    squares, slope = _ratio(M, task, activation, U)
-    step = torch.ones_like(squares)
-    for _ in range(ASCENT):
-        V = U + step * slope / squares.clamp(min=torch.finfo(M.dtype).tiny)
-        V = V / V.norm(dim=0)
-        higher, new_slope = _ratio(M, task, activation, V)
-        climbs = higher > squares
-        U, slope = torch.where(climbs, V, U), torch.where(climbs, new_slope, slope)
-        squares, step = torch.where(climbs, higher, squares), torch.where(climbs, 2 * step, step / 4)
-    return squares.sqrt(), U
+    for steps in ASCENT:
+        squares, slope = _ratio(M, task, activation, U)
+        step = torch.ones_like(squares)
+        for _ in range(steps):
+            V = U + step * slope / squares.clamp(min=torch.finfo(M.dtype).tiny)
+            V = V / V.norm(dim=0)
+            higher, new_slope = _ratio(M, task, activation, V)
+            climbs = higher > squares
+            U, slope = torch.where(climbs, V, U), torch.where(climbs, new_slope, slope)
+            squares, step = torch.where(climbs, higher, squares), torch.where(climbs, 2 * step, step / 4)
+        U = U[:, squares.topk(min(BEST, len(squares))).indices]
+    return _ratio(M, task, activation, U)[0].sqrt(), U
 
 
 def _ratio(M, task, activation, U):
@@ -166,12 +212,11 @@ def _ratio(M, task, activation, U):
 
 
 def _slid(E, task, activation):
-    """E after R was lowered from there, without units that got small; E itself where Eq. 20 has no solution."""
+    """E after R was lowered from there, and R/λ; E itself and inf where Eq. 20 has no solution."""
     try:
-        E = minimise(E, task, activation, evaluations=300).E
+        return minimise(E, task, activation, evaluations=300)[:2]
     except ValueError:  # no more units than samples, or units that depend on each other
-        return E
-    return E[:, E.square().sum(0) > SMALLEST * E.square().sum(0).max()]
+        return E, math.inf
 
 
 def _distinct(U, worth, most=None):
