@@ -5,8 +5,8 @@
     python benchmarks/typical.py --folder FOLDER --jobs 1    the same in one process
 
 Each run wanders at constant ‖E‖ and ‖W‖ from the descending flow's point of that norm ("flow") or from the end of Eq.
-20, mixed with noise up to it ("end"). An interrupted sweep goes on where it was; all of it takes about an hour and a
-quarter of one core.
+20, mixed with noise up to it ("end"). An interrupted sweep goes on where it was; all of it takes about an hour and
+three quarters of one core.
 """
 
 import store
@@ -22,6 +22,7 @@ PARTS = 8
 RATIOS = [1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0]
 FEWER = [1.5, 2.0, 2.5, 3.0]
 LARGE = [2.0, 2.5, 3.0, 3.5]
+MANY = [2.5, 3.0, 3.5]
 ADDITION = dict(shuffled=False, step=0.01, steps=3000)
 SIZES = [
     (RATIOS, ADDITION | dict(p=23, d_hidden=256, share=0.75)),
@@ -29,10 +30,14 @@ SIZES = [
     (FEWER, ADDITION | dict(p=23, d_hidden=256, share=0.75, shuffled=True)),
     (FEWER, ADDITION | dict(p=23, d_hidden=256, share=0.4)),
     (RATIOS, ADDITION | dict(p=17, d_hidden=128, share=0.7)),
+    (FEWER, ADDITION | dict(p=23, d_hidden=256, share=0.6, steps=2000)),
+    (MANY, ADDITION | dict(p=23, d_hidden=256, share=0.9, steps=2000)),
 ]
+# The paper's own size again, with steps half as long, over half the way; the triples last as long a way as before.
+HALVED = ADDITION | dict(p=37, d_hidden=512, share=0.7, step=0.005, steps=3000, triples_every=200)
 
 
-def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed):
+def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed, triples_every=100):
     """One run. -> dict of plain numbers: the norm, the accuracy at its start and in eight parts, what was put back."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
@@ -44,7 +49,7 @@ def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed):
     smallest = float(typical.scale_free_norm(end, task))
     norm = ratio * smallest
     starts = dict(flow=lambda: typical.descended(E, task, norm), end=lambda: typical.raised(end, task, norm, generator))
-    found = typical.wander(starts[start](), task, generator, steps, step, progress=False)
+    found = typical.wander(starts[start](), task, generator, steps, step, triples_every=triples_every, progress=False)
     return dict(
         smallest=smallest,
         norm=norm,
@@ -58,9 +63,8 @@ def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed):
 
 def settings():
     """Every setting of the sweep."""
-    return [
-        size | row for ratios, size in SIZES for row in grid(seed=[0, 1, 2], ratio=ratios, start=["flow", "end"])
-    ]
+    every = [size | row for ratios, size in SIZES for row in grid(seed=[0, 1, 2], ratio=ratios, start=["flow", "end"])]
+    return every + [HALVED | row | dict(ratio=3.0, start="flow") for row in grid(seed=[0, 1, 2])]
 
 
 def one_step():

@@ -192,6 +192,10 @@ def _homogeneous(activation):
 
 def _one_homogeneous_run(E, activation):
     _homogeneous(activation)
+    _one_run(E)
+
+
+def _one_run(E):
     if E.ndim != 2:
         raise ValueError(f"E has shape {tuple(E.shape)}; give one run, (p, d_hidden), as each needs a way of its own")
 
@@ -223,8 +227,27 @@ def raised(E, task, norm, generator, activation="relu"):
 
     Raises ValueError for a batch, and if `norm` lies outside what mixing reaches."""
     _one_homogeneous_run(E, activation)
+    return balanced(_between(E, _noise(E, generator), task, norm, activation), task, activation)
+
+
+def of_norms(E, task, squares, generator, activation="relu"):
+    """E mixed with Gaussian noise at ‖E‖² = squares[0] until ‖W‖² = squares[1], for any σ. E: (p, d_hidden) -> like E.
+
+    Raises ValueError for a batch, and if ‖W‖² lies outside what mixing reaches."""
+    _one_run(E)
+    length, wanted = (checks.positive(f"squares[{i}]", squares[i]) for i in (0, 1))
+    layer, noise = Isolated(task, E, activation), _noise(E, generator)
+
+    def point(angle):
+        mixed = math.cos(angle) * E + math.sin(angle) * noise
+        return mixed * (math.sqrt(length) / mixed.norm())
+
+    return _where(point, lambda mixed: layer.solve(mixed).readout_cost, wanted)
+
+
+def _noise(E, generator):
     noise = torch.randn(E.shape, generator=checks.random(generator), dtype=E.dtype).to(E.device)
-    return balanced(_between(E, noise * E.norm() / noise.norm(), task, norm, activation), task, activation)
+    return noise * E.norm() / noise.norm()
 
 
 def _between(first, last, task, norm, activation):
@@ -233,8 +256,14 @@ def _between(first, last, task, norm, activation):
     def point(angle):
         return math.cos(angle) * first + math.sin(angle) * last
 
+    return _where(point, lambda E: scale_free_norm(E, task, activation), norm)
+
+
+def _where(point, size, norm):
+    """point(angle), 0 <= angle <= π/2, where its size is `norm`."""
+
     def excess(angle):
-        return float(scale_free_norm(point(angle), task, activation)) - norm
+        return float(size(point(angle))) - norm
 
     ends = excess(0.0), excess(math.pi / 2)
     if ends[0] * ends[1] > 0:

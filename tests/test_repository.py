@@ -33,6 +33,7 @@ IMPORTS = {
     "display.claims": set(),
     "display.figures": set(),
     "display.explore": {"display.figures"},
+    "display.valley": {"display.explore"},
     "claims": {"display.claims"},
     "toys": {"checks", "activations"},
     "tasks": {"checks"},
@@ -49,12 +50,15 @@ IMPORTS = {
     "eq20": {"checks", "linalg", "network"},  # the formulas; isolated is what users call
     "isolated": {"checks", "checkpoint", "activations", "network", "eq20", "integrators", "flow"},
     "dual": {"checks", "linalg", "activations", "eq20", "isolated", "display.progress"},
+    "copositive": {"checks"},
     "typical": {"checks", "checkpoint", "activations", "network", "eq20", "isolated", "integrators", "flow"},
+    "free_readout": {"checks", "linalg", "network"},
+    "noise": {"checks", "activations"},
     "sweep": {"display.progress"},
     "stored": set(),
-    "clock": set(),
-    "ways": set(),
-    "price": set(),
+    "clock": {"checks", "flow", "integrators", "eq20"},
+    "ways": {"checks", "eq20", "flow", "integrators"},
+    "price": {"checks", "tasks", "eq20", "isolated"},
 }
 
 

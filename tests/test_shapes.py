@@ -19,10 +19,12 @@ from torch import nn
 
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
 MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical", "margin"]
+MODULES += ["ways", "free_readout", "noise", "clock", "copositive", "price"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
 EXCEPTIONS = {
+    "dual.largest_ratio": "returns a plain float before its direction: tests/test_dual.py checks both",
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",
@@ -36,6 +38,9 @@ n=16, t=12, n_in="p", m="p" | tasks.table(7, lambda a, b: (a + b) % 7, **drawn);
 n=16, t=12, n_in="p", m="p" | tasks.modular_multiplication(7, **drawn); tasks.split(7, PAIRS, PAIRS[:, 0], **drawn)
 n=20, t=12, n_in="bits", m=1 | tasks.boolean(5, lambda bits: bits[:, 0], **drawn)
 n=17, t="n" | TASK.whole()
+n=17, t=12 | ways.also_trained_on(TASK, draw(12, 8))
+n=12, t=20, n_in=6, m=1 | price.task_of("majority", 5, 0.4, generator())
+n=12, t=20, n_in=7, m=1 | price.with_constant(price.task_of("majority", 5, 0.4, generator()))
 tasks.Task.from_arrays(*ARRAYS); TASK.to("cpu"); TASK.accuracy(draw(*lead, 12, 8)); tasks.lottery(TASK, generator())
 tasks.largest(outputs, Y); tasks.same_sign(outputs, Y); tasks.near(outputs, Y)
 TASK.inputs.times(E); TASK.inputs.add_transposed(G, E.clone()); SUMS.times(E); SUMS.add_transposed(G, E.clone())
@@ -78,9 +83,19 @@ d=233, outputs=8 | DEEP.initial(generator()); DEEP.gram(draw(233))
 d=135, outputs=8 | TWO.gram(draw(135)); TWO.holding_rows(PAIRS[:3])
 r=45 | TWO.pinned(draw(135), 1e9)
 isolated.initial_embedding(7, 9, generator()); isolated.minimise(draw(7, 9), TASK, evaluations=6)
+ways.ways(draw(7, 9), generator()); ways.passage(TIMES, 3, TIMES)
+r=6 | ways.descend(draw(7, 9), TASK, STRAIGHT, strides=5)
+r=6 | ways.Descent.scale_free.fget(ways.descend(draw(7, 9), TASK, STRAIGHT, strides=5))
+t=12, m=8 | ways.wrong_answers(TASK, generator())
 typical.descended(draw(7, 9), TASK, 50.0); typical.raised(draw(7, 9).flip(0), TASK, 40.0, generator())
+typical.of_norms(draw(7, 9).flip(0), TASK, [63.0, 7.7], generator())
+free_readout.FreeReadout(TASK, 99.0); FREE_READOUT.log_weight(draw(7, 9)); FREE_READOUT.readout(draw(7, 9), generator())
+free_readout.on_sphere(FREE_READOUT.log_weight, draw(7, 9), generator(), 3, 0.1)
+r=6 | noise.noisy_descent(draw(7, 9), draw(9, 8), TASK, generator(), 0.1, 10, record_every=2)
 dual.lower_bound(draw(7, 9), TASK, starts=9)
 p=7, k=None | dual.minimum_norm(TASK, generator(), starts=9, rounds=1, progress=False)
+p=3, k=48 | copositive.chambers(3)
+copositive.proved(draw(4, 3), book.tasks.modular_addition(3, 0.7, generator()), 9.0)
 integrators.method("adaptive"); integrators.Method(integrators.heun)
 linalg.min_norm(A, b); linalg.ridge(A, b, 0.1); linalg.min_norm(A, B); linalg.ridge(A, B, 0.1)
 linalg.null_space_projection(A.T, b); linalg.null_space_projection(A.T, B); linalg.rank(A); linalg.rank_tolerance(A)
@@ -99,8 +114,12 @@ m=24, d=44 | PROBE.theta(); PROBE.residual(); PROBE.loss_gradient(); PROBE.gram(
 m=24, d=44 | PROBE.flatten(free); PROBE.flatten(NAMED); PROBE.F(free); PROBE.jvp(free); PROBE.vjp(draw(24))
 m=24, d=44 | PROBE.tangent(free); PROBE.cosine(free); PROBE.tangential_share(free); PROBE.smallest_singular_value()
 k=2, m=3 | margin.weakest(UNHELD, draw(2, 6), 9.0)
+n_in=7 | price.price(TASK, 9, generator(), evaluations=6); price.least_price(TASK)
+k=5 | price.transition(TIMES, TIMES / 6); price.transition(TIMES, TIMES / 6).at(TIMES); price.powers(TIMES, TIMES**2)
 fourier.circle_measures(F); fourier.parts(F); fourier.served_by(F); fourier.cosines(A); fourier.plane(draw(11, 6), 3)
 fourier.order_round(draw(7, 2)); fourier.step_round(draw(7, 2))
+r=3 | clock.follow(draw(7, 9), TASK, torch.arange(3) / 10)
+r=5 | clock.crossing(TIMES, TIMES, 3)
 measure.power(TIMES, TIMES); measure.rate(TIMES, TIMES); measure.first_passage(TIMES, TIMES, 3)
 measure.sharpness(TWO, draw(135)); measure.sharpness(TWO, draw(135), speeds=TWO.speeds(2.0))
 d=135 | TWO.speeds(2.0)
@@ -126,6 +145,8 @@ SUMS = book.tasks.operator(ONE_HOT := book.tasks.inputs(PAIRS[:5], 7))
 DEEP, TWO = book.network.Deep(X, [9, 10], 8), book.network.TwoLayer(X, 9, 8)
 ONE_LAYER, MANY = book.network.OneLayer(TASK.inputs), book.network.ManyLayers(TASK.inputs, 7, [9, 10])
 SOLVER, RELU = book.eq20.Isolated(TASK, draw(7, 9)), book.activations.activation_of("relu")
+STRAIGHT = lambda E, v: v  # noqa: E731
+FREE_READOUT = book.free_readout.FreeReadout(TASK, 99.0)
 SQUARES = vars(book.losses.loss_of("sum")).values()
 MATRIX, ROWS, TIMES, F = draw(3, 6), draw(2, 6), torch.arange(1, 6), book.fourier.features(draw(11, 6))
 Z = book.levelset.LevelSet(lambda theta: MATRIX @ theta, draw(3), constraints=lambda theta: ROWS)
