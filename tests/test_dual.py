@@ -149,7 +149,7 @@ def test_no_unit_of_a_network_is_overlooked():
 def test_the_multiplier_of_a_minimum_is_allowed_and_worth_its_bound():
     task, found = seven()
     assert 2 * float((found.multiplier * task.Y_train).sum()) == pytest.approx(found.bound, rel=1e-12)
-    neuron, ratio = largest_ratio(found.multiplier, task, starts=3000, generator=generator(9))
+    ratio, neuron = largest_ratio(found.multiplier, task, starts=3000, generator=generator(9))
     assert 0.98 < ratio < 1.01
     assert (found.multiplier.T @ (task.X_train @ neuron).relu()).norm().item() == pytest.approx(ratio, rel=1e-12)
     assert neuron.norm().item() == pytest.approx(1, rel=1e-12)
