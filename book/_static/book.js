@@ -22,7 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // One switch opens all folded code of a page, and is remembered from page to page.
 function foldCode() {
-  const folds = document.querySelectorAll(".bd-article details.hide.above-input");
+  const folds = document.querySelectorAll(".bd-article .cell:not(.tag_hide-cell) details.hide.above-input");
   const title = document.querySelector(".bd-article h1");
   if (!folds.length || !title) return;
   const key = "show-all-code";
