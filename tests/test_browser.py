@@ -175,7 +175,8 @@ def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site):
         assert visit.tab.evaluate(IDLE_STOPS) == 0
 
 
-FOLDS = "() => [...document.querySelectorAll('.cell:not(.tag_hide-cell) details.hide.above-input')].map(fold => fold.open)"
+FOLDS = """() => [...document.querySelectorAll(".cell:not(.tag_hide-cell) details.hide.above-input")]
+    .map(fold => fold.open)"""
 FIRST_PICTURE = "() => document.querySelector('.bd-article .cover img').getBoundingClientRect().bottom"
 
 
