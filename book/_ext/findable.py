@@ -1,6 +1,7 @@
 """Sphinx extension: what search engines, shared links and lost readers find."""
 
 import html
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -24,7 +25,8 @@ def describe(app, page, template, context, doctree):
     if doctree is None:
         return
     first = next(doctree.findall(nodes.block_quote), None) or next(doctree.findall(nodes.paragraph), None)
-    text = " ".join(first.astext().split()).removeprefix("The question. ") if first is not None else ""
+    text = " ".join(first.astext().split()) if first is not None else ""
+    text = re.sub(r"^The question[^.]*\. ", "", text)  # its own label
     if len(text) > LONGEST:
         text = text[:LONGEST].rsplit(" ", 1)[0] + " …"
     found = {"og:title": f"{context['title']} · {app.config.html_title}", "og:description": text, "og:type": "article"}
