@@ -16,6 +16,7 @@ import store
 import torch
 
 from grokbook import clock, isolated
+from grokbook.measure import crossing
 from grokbook.network import TwoLayer
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -51,13 +52,13 @@ def course(p, d_hidden, share, way, activation, longest, size, seed):
         melted = [size**4 * T for T in melted]
     found = clock.follow(size * E / E.norm(), task, melted, way, activation)
     tau = torch.cat([torch.zeros(1), torch.cumulative_trapezoid(found.norms[:, 0] ** -2, found.time)])
-    half = clock.crossing(found.time, found.test_accuracy, 0.5)
+    [half] = crossing(found.test_accuracy, 0.5, found.time)
     at_half = int((found.test_accuracy >= 0.5).nonzero()[0])
     full = float((found.test_accuracy >= 0.98).any())
     return dict(
         half=half,
-        nearly=clock.crossing(found.time, found.test_accuracy, 0.98) if full else None,
-        tau_half=clock.crossing(tau, found.test_accuracy, 0.5),
+        nearly=crossing(found.test_accuracy, 0.98, found.time)[0] if full else None,
+        tau_half=crossing(found.test_accuracy, 0.5, tau)[0],
         norms_begin=found.norms[0].tolist(),
         norms_half=found.norms[at_half].tolist(),
         norms_end=found.norms[-1].tolist(),
@@ -84,7 +85,7 @@ def trained(p, d_hidden, share, decay, start, factor, seed):
     memorised = int((fitted >= 1).nonzero()[0])
     crossed = bool((accuracy >= 0.5).any())
     return dict(
-        half=clock.crossing(times, accuracy, 0.5) if crossed else None,
+        half=crossing(accuracy, 0.5, times)[0] if crossed else None,
         memorised=times[memorised],
         norms_begin=squares[0].tolist(),
         norms_memorised=squares[memorised].tolist(),

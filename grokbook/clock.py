@@ -1,4 +1,4 @@
-"""Eq. 20 from starts of any size: with its decay, without it, and with the norm held; and when an accuracy is reached.
+"""Eq. 20 from starts of any size: with its decay, without it, and with the norm held.
 
 For σ of degree 1 the readout's cost f(E) = Tr Yᵀ(HHᵀ)⁻¹Y has degree −2, and Eq. 20 is E' = −½∇f(E) − E. If ψ' = −½∇f(ψ)
 is the same without the decay, then E(t) = e^{−t} ψ(s) with s = (e^{4t} − 1)/4: the decay changes the clock and the
@@ -66,18 +66,3 @@ def follow(E, task, times, way="decaying", activation="relu", tolerance=2e-3):
     trail = flow.follow(field, start, gaps, len(gaps), method, record, progress=False)
     columns = trail.column("test_accuracy"), trail.column("norms")
     return Course(torch.tensor(times, dtype=torch.float64), *columns, trail.point.view(E.shape))
-
-
-def crossing(time, values, level):
-    """When `values` first reach `level`, linear between the records. time, values: (r,) -> float.
-
-    Raises ValueError where they begin above the level, and where none reaches it.
-    """
-    time, values = (torch.as_tensor(column, dtype=torch.float64) for column in (time, values))
-    reached = (values >= level).nonzero()
-    if not len(reached):
-        raise ValueError(f"the highest of the {len(values)} values is {float(values.max()):.4g}, below level={level}")
-    if (k := int(reached[0])) == 0:
-        raise ValueError(f"the first value is {float(values[0]):.4g}, at or above level={level}; choose a higher level")
-    share = (level - values[k - 1]) / (values[k] - values[k - 1])
-    return float(time[k - 1] + share * (time[k] - time[k - 1]))

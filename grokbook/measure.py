@@ -16,6 +16,21 @@ def power(x, y):
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
+def powers(y, *columns):
+    """The exponents aᵢ of y ≈ c Π xᵢ^aᵢ, and c, by least squares on logarithms. y: (k,), columns: (k,) -> list, float.
+
+    Raises ValueError for values that are not positive and for fewer points than unknowns."""
+    values = np.asarray([y, *columns], dtype=float)
+    if values.shape[1] < len(values) or not (np.isfinite(values).all() and (values > 0).all()):
+        raise ValueError(f"{values.shape[1]} points, positive and finite, must be at least {len(values)}, got {values}")
+    logs = np.log(values)
+    design = np.column_stack([*logs[1:], np.ones(logs.shape[1])])
+    solution, _, rank, _ = np.linalg.lstsq(design, logs[0], rcond=None)
+    if rank < len(values):
+        raise ValueError(f"the columns {columns} do not tell the exponents apart; vary each by itself")
+    return solution[:-1].tolist(), float(np.exp(solution[-1]))
+
+
 def rate(time, values):
     """The r of values ≈ c exp(−r time), by least squares on logarithms. time: (k,), values: (k,) positive -> float."""
     time, values = (np.asarray([float(value) for value in column]) for column in (time, values))
@@ -36,6 +51,22 @@ def first_passage(time, values, level):
             f"the highest of the {len(reached)} values is {float(max(values)):.4g}, below level={level}; run longer"
         )
     return time[int(reached.nonzero()[0, 0])]
+
+
+def crossing(values, level, *columns):
+    """The columns where `values` first reach `level`, on straight lines between records. values, columns: (r,) -> list
+    of floats, one a column.
+
+    Raises ValueError where the values begin at the level or above, and where none reaches it.
+    """
+    values, *columns = (torch.as_tensor(column, dtype=torch.float64) for column in (values, *columns))
+    reached = (values >= level).nonzero()
+    if not len(reached):
+        raise ValueError(f"the highest of the {len(values)} values is {float(values.max()):.4g}, below level={level}")
+    if (k := int(reached[0])) == 0:
+        raise ValueError(f"the first value is {float(values[0]):.4g}, at or above level={level}; choose a higher level")
+    share = (level - values[k - 1]) / (values[k] - values[k - 1])
+    return [float(column[k - 1] + share * (column[k] - column[k - 1])) for column in columns]
 
 
 def cosine(a, b):

@@ -120,18 +120,3 @@ def transition(x, accuracy):
 
 def _rise(x, middle, width):
     return 1 / (1 + np.exp(np.clip(-2 * math.log(9) * (x - middle) / width, -700, 700)))
-
-
-def powers(y, *columns):
-    """The exponents aᵢ of y ≈ c Π xᵢ^aᵢ, and c, by least squares on logarithms. y: (k,), columns: (k,) -> list, float.
-
-    Raises ValueError for values that are not positive and for fewer points than unknowns."""
-    values = np.asarray([y, *columns], dtype=float)
-    if values.shape[1] < len(values) or not (np.isfinite(values).all() and (values > 0).all()):
-        raise ValueError(f"{values.shape[1]} points, positive and finite, must be at least {len(values)}, got {values}")
-    logs = np.log(values)
-    design = np.column_stack([*logs[1:], np.ones(logs.shape[1])])
-    solution, _, rank, _ = np.linalg.lstsq(design, logs[0], rcond=None)
-    if rank < len(values):
-        raise ValueError(f"the columns {columns} do not tell the exponents apart; vary each by itself")
-    return solution[:-1].tolist(), float(np.exp(solution[-1]))

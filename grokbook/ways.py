@@ -74,21 +74,6 @@ class Descent:
         return 2 * self.norms.prod(dim=1).sqrt()
 
 
-def passage(accuracy, level, *columns):
-    """The columns where accuracy first reaches `level`, on straight lines between records. accuracy, columns: (r,) ->
-    list of floats.
-
-    Raises ValueError, with the highest accuracy, where none reaches it."""
-    reached = torch.as_tensor(accuracy) >= level
-    if not bool(reached.any()):
-        raise ValueError(f"the highest accuracy is {float(max(accuracy)):.4g}, below level={level}; run longer")
-    k = int(reached.nonzero()[0, 0])
-    if k == 0:
-        return [float(column[0]) for column in columns]
-    share = float((level - accuracy[k - 1]) / (accuracy[k] - accuracy[k - 1]))
-    return [float(column[k - 1] + share * (column[k] - column[k - 1])) for column in columns]
-
-
 def descend(
     E, task, way, activation="relu", *, span=0.05, strides=200, method="adaptive", record_every=1, stop_at=None
 ):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from grokbook.clock import WAYS, crossing, follow
+from grokbook.clock import WAYS, follow
 from grokbook.isolated import initial_embedding, readout
 from grokbook.stored import matching, stored_runs
 from grokbook.tasks import modular_addition
@@ -103,13 +103,6 @@ def test_the_records_are_of_the_networks_at_their_times():
         assert course.test_accuracy[k] == right.double().mean()
 
 
-def test_a_crossing_lies_between_its_records():
-    time = torch.linspace(0, 2, 9)
-    assert crossing(time, 0.3 * time, 0.4) == pytest.approx(4 / 3)
-    assert crossing([0, 1, 2, 3], [0, 0.5, 0, 1], 0.25) == pytest.approx(0.5)
-    assert crossing([0, 1], [0, 0.5], 0.5) == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -120,8 +113,6 @@ def test_a_crossing_lies_between_its_records():
         (lambda task, E: follow(E, task, [0, 1], "upwards"), "unknown way 'upwards'; known are decaying"),
         (lambda task, E: follow(E, task, [0, 1], tolerance=0), "tolerance=0"),
         (lambda task, E: follow(E[None], task, [0, 1]), r"E has shape \(1, 5, 24\)"),
-        (lambda task, E: crossing([0, 1], [0, 0.4], 0.5), "highest of the 2 values is 0.4, below level=0.5"),
-        (lambda task, E: crossing([0, 1], [0.6, 0.4], 0.5), "first value is 0.6, at or above level=0.5"),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -1,12 +1,13 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokbook.measure import chatter, cosine, first_passage, power, rate, sharpness
+from grokbook.measure import chatter, cosine, crossing, first_passage, power, powers, rate, sharpness
 from grokbook.network import TwoLayer
 
 
@@ -38,6 +39,25 @@ def test_no_rate_without_positive_values_at_two_times(time, values):
         rate(time, values)
 
 
+def test_exponents_of_several_columns():
+    n, p = np.array([10.0, 20, 40, 30, 70]), np.array([3.0, 5, 4, 11, 7])
+    exponents, factor = powers(2.5 * n**0.75 * p**-0.2, n, p)
+    assert exponents == pytest.approx([0.75, -0.2]) and factor == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(
+    ("y", "columns", "message"),
+    [
+        ([1, 2], ([1, 2], [3, 4]), "2 points, positive and finite, must be at least 3"),
+        ([1, 2, 0], ([1, 2, 3],), "positive and finite"),
+        ([1, 2, 3], ([2, 2, 2],), "do not tell the exponents apart"),
+    ],
+)
+def test_what_gives_no_exponents_is_refused(y, columns, message):
+    with pytest.raises(ValueError, match=message):
+        powers(y, *columns)
+
+
 def test_the_first_passage_is_the_first_record_at_the_level():
     time, values = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.1, 0.5, 0.4, 0.9])
     assert first_passage(time, values, 0.5) == 1.0
@@ -45,6 +65,27 @@ def test_the_first_passage_is_the_first_record_at_the_level():
     assert first_passage(time, values, 0.0) == 0.0
     with pytest.raises(ValueError, match=r"the highest of the 4 values is 0.9, below level=0.95; run longer"):
         first_passage(time, values, 0.95)
+
+
+def test_a_crossing_lies_on_the_straight_line_between_two_records():
+    accuracy, time = torch.tensor([0.0, 0.2, 0.6, 0.4]), torch.tensor([0.0, 1.0, 3.0, 4.0])
+    assert crossing(accuracy, 0.5, time, -time) == pytest.approx([2.5, -2.5])
+    assert crossing(accuracy, 0.6, time) == pytest.approx([3.0])
+    assert crossing(0.3 * time, 0.4, time) == pytest.approx([4 / 3])
+    assert crossing([0, 0.5, 0, 1], 0.25, [0, 1, 2, 3]) == pytest.approx([0.5])
+    assert crossing([0, 0.5], 0.5, [0, 1]) == pytest.approx([1])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0, 0.4], "highest of the 2 values is 0.4, below level=0.5"),
+        ([0.6, 0.4], "first value is 0.6, at or above level=0.5"),
+    ],
+)
+def test_no_crossing_of_a_level_never_reached_or_reached_from_the_start(values, message):
+    with pytest.raises(ValueError, match=message):
+        crossing(values, 0.5, [0, 1])
 
 
 def test_the_cosine_is_that_of_the_angle():

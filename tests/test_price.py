@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from grokbook.isolated import cost, initial_embedding, minimise
-from grokbook.price import BITS, TABLES, least_price, powers, price, task_of, transition, with_constant
+from grokbook.price import BITS, TABLES, least_price, price, task_of, transition, with_constant
 from grokbook.tasks import Task, boolean, modular_addition, table
 
 
@@ -171,7 +171,7 @@ def test_a_constant_input_goes_to_both_sides():
     assert task.X_train.tolist() == [[0, 0, 0, 1]] * 2 and task.X_test.tolist() == [[0, 0, 0, 1]] * 4
 
 
-# Rises and powers
+# Rises
 
 
 @pytest.mark.parametrize(("middle", "width"), [(0.9, 0.1), (0.85, 0.02), (50.0, 12.0)])
@@ -205,22 +205,3 @@ def test_the_misfit_is_the_root_of_the_mean_square():
 def test_points_without_a_rise_are_refused(x, accuracy, message):
     with pytest.raises(ValueError, match=message):
         transition(x, accuracy)
-
-
-def test_exponents_of_several_columns():
-    n, p = np.array([10.0, 20, 40, 30, 70]), np.array([3.0, 5, 4, 11, 7])
-    exponents, factor = powers(2.5 * n**0.75 * p**-0.2, n, p)
-    assert exponents == pytest.approx([0.75, -0.2]) and factor == pytest.approx(2.5)
-
-
-@pytest.mark.parametrize(
-    ("y", "columns", "message"),
-    [
-        ([1, 2], ([1, 2], [3, 4]), "2 points, positive and finite, must be at least 3"),
-        ([1, 2, 0], ([1, 2, 3],), "positive and finite"),
-        ([1, 2, 3], ([2, 2, 2],), "do not tell the exponents apart"),
-    ],
-)
-def test_what_gives_no_exponents_is_refused(y, columns, message):
-    with pytest.raises(ValueError, match=message):
-        powers(y, *columns)

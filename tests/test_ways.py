@@ -7,7 +7,7 @@ from grokbook.eq20 import Isolated
 from grokbook.isolated import cost, readout, simulate, velocity
 from grokbook.stored import matching, stored_runs
 from grokbook.tasks import boolean, modular_addition
-from grokbook.ways import also_trained_on, descend, passage, ways, wrong_answers
+from grokbook.ways import also_trained_on, descend, ways, wrong_answers
 
 P, WIDTH = 5, 24
 NAMES = ["steepest", "swirl 1", "swirl 3", "swirl 10", "swirl 30", "own speeds", "signs", "equal units", "noise"]
@@ -192,18 +192,6 @@ def test_batches_are_refused():
             ways(wrong, generator())
     with pytest.raises((TypeError, ValueError), match="generator"):
         ways(E, 0)
-
-
-# Reading off
-
-
-def test_a_passage_lies_on_the_straight_line_between_two_records():
-    accuracy, time = torch.tensor([0.0, 0.2, 0.6, 0.4]), torch.tensor([0.0, 1.0, 3.0, 4.0])
-    assert passage(accuracy, 0.5, time, -time) == pytest.approx([2.5, -2.5])
-    assert passage(accuracy, 0.0, time) == [0.0]
-    assert passage(accuracy, 0.6, time) == pytest.approx([3.0])
-    with pytest.raises(ValueError, match=r"highest accuracy is 0\.6, below level=0\.7"):
-        passage(accuracy, 0.7, time)
 
 
 # Lies
