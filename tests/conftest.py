@@ -1,17 +1,26 @@
-"""What several test files share: the built pages, and a browser to look at them."""
+"""What several test files share: the built pages, a server for them, and a browser to look at them."""
 
+import contextlib
+import functools
+import http.server
 import os
 import shutil
 import subprocess
+import threading
 from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
+from playwright.sync_api import sync_playwright
 
 import build
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +55,31 @@ def browser_path():
     if found is None:
         pytest.skip("NO BROWSER FOUND: the pages were not looked at. Install Chromium (apt-get install chromium)")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path):
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """A function that serves a folder on this machine's own address, which it returns."""
+    with contextlib.ExitStack() as stack:
+
+        def served(folder):
+            handler = functools.partial(Silent, directory=str(folder))
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield served

@@ -1,17 +1,13 @@
 """Eq. 20 live in a page: the solver in the browser against the book's, and the explorable as a reader meets it."""
 
-import functools
-import http.server
 import itertools
 import json
 import math
 import re
-import threading
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 import chapters
 from grokbook import fourier, integrators, isolated, typical
@@ -21,7 +17,6 @@ from grokbook.tasks import modular_addition
 from grokbook.training import train_to
 
 LIVE = chapters.PACKAGE / "display" / "live"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Press to the end, on a machine that does other things as well; alone, it takes a second.
 PATIENCE = 60_000
@@ -35,29 +30,14 @@ def page_of(**preset):
     return PAGE.format(explore.play("demo", **preset).data)
 
 
-class Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
-def browser(browser_path):
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def solver(browser):
+def solver(browser, serve):
     """A function that runs `body`, JavaScript with the modules' names and `job` at hand, and returns its value.
 
     The modules are loaded as what they are, without the inlining that makes a page of them.
     """
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(LIVE)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     tab = browser.new_page()
-    tab.goto(f"http://127.0.0.1:{server.server_port}/play.css")
+    tab.goto(f"{serve(LIVE)}/play.css")
     names = ["eq20", "holding", "training", "problem", "products", "activations", "session"]
 
     def run(body, **job):
@@ -65,9 +45,7 @@ def solver(browser):
         last = "const last = (all) => { let found; for (const one of all) found = one ?? found; return found; };"
         return tab.evaluate(f"async (job) => {{ {imports} {last} {body} }}", job)
 
-    yield run
-    server.shutdown()
-    server.server_close()
+    return run
 
 
 def case(p, width, share=0.7, seed=0):
@@ -597,5 +575,5 @@ def test_stored_explorables_are_todays():
         for cell in chapters.read(path).cells:
             for output in cell.get("outputs", []):
                 page = "".join(output.get("data", {}).get("text/html", ""))
-                if 'class="play"' in page:
+                if 'play" id="play-' in page:
                     assert explore._play_script() in page, f"{path.stem} holds an old explorable: run make execute"

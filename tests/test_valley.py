@@ -6,18 +6,16 @@ import re
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 import chapters
 from grokbook import toys
-from grokbook.display import explore
+from grokbook.display import inline
 from grokbook.display import valley as glue
 from grokbook.display.valley import draggable
 from grokbook.flow import flow
 from grokbook.levelset import LevelSet
 from grokbook.network import TwoLayer
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDE, NARROW = {"width": 722, "height": 900}, {"width": 390, "height": 844}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
 
@@ -48,14 +46,6 @@ def points_of(name, count=8):
     centre, half = glue.SHEETS[name]
     unit = torch.rand(count, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     return torch.tensor(centre) + half * (2 * unit - 1)
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path):
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -533,8 +523,8 @@ def test_stored_valleys_are_todays():
         for cell in chapters.read(path).cells:
             for output in cell.get("outputs", []):
                 shown = "".join(output.get("data", {}).get("text/html", ""))
-                if 'class="valley"' in shown:
-                    today = glue._script() + explore._part("valley.css")
+                if 'valley" id="valley-' in shown:
+                    today = glue._script() + inline.styles("valley")
                     assert all(line in shown for line in today.splitlines()), f"{path.stem}: run make execute"
 
 

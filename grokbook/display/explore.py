@@ -4,15 +4,13 @@ import base64
 import html
 import io
 import json
-import re
-from importlib import resources
 
 import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.display import HTML
 from PIL import Image
 
-from grokbook.display import figures
+from grokbook.display import figures, inline
 
 MAX_FRAMES = 40
 
@@ -102,7 +100,7 @@ def _page(name, label, frames, texts, alts, start):
 
 # In the order in which they need each other. The first ones know no page, and run in a worker too.
 SOLVER_MODULES = ("activations", "tile", "products", "problem", "eq20", "holding", "training", "session")
-PAGE_MODULES = ("connect", "plots", "page", "pictures", "play")
+PAGE_MODULES = ("connect", "live", "plots", "page", "pictures", "play")
 # What the page allows, for whoever writes a preset; the modules say it to the reader.
 PLAY_LIMITS = {
     "p": (7, 37),
@@ -123,8 +121,6 @@ def play(name, **preset):
     p^(−1/2)), seed, activation ("relu", "gelu", "square"), motion ("flow": Eq. 20, "hold": constant norm, "train":
     gradient descent), norm (‖E‖² + ‖W‖² to hold) and decay (λ). Returns an HTML object. Raises ValueError for a name or
     a value that the page does not know."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"name={name!r} must consist of lower-case letters, digits and hyphens, a letter first")
     for key, value in preset.items():
         low, high = PLAY_LIMITS.get(key, (None, None))
         if key not in PLAY_LIMITS and key not in PLAY_CHOICES:
@@ -133,38 +129,17 @@ def play(name, **preset):
             raise ValueError(f"{key}={value!r} must be one of {', '.join(PLAY_CHOICES[key])}")
         if key in PLAY_LIMITS and not low <= value <= high:
             raise ValueError(f"{key}={value} must lie between {low} and {high}")
-    identifier = f"play-{name}"
-    return HTML(f"""<div class="play" id="{identifier}" role="group" aria-label="Eq. 20 live">
-<p>This explorable needs JavaScript.</p></div>
-<style>
-{_part("play.css")}</style>
-<script>
-(() => {{
-{_play_script()}
-const root = document.getElementById({json.dumps(identifier)});
-new $play.Explorable(root, {json.dumps(preset)}, (hear) => $connect.connected(solver, hear));
-}})();
-</script>""")
-
-
-def _part(name):
-    return (resources.files("grokbook.display") / "live" / name).read_text(encoding="utf-8")
+    script = f"""{_play_script()}
+const root = document.getElementById({json.dumps(f"play-{name}")});
+new $play.Explorable(root, {json.dumps(preset)}, (hear) => $connect.connected(solver, hear));"""
+    return inline.explorable("play", name, "Eq. 20 live", script)
 
 
 def _play_script():
     """The modules as one script. The solver is a function, of whose own text a worker is made, without an address."""
     names = ", ".join(f"${name}" for name in SOLVER_MODULES)
     return f"""function solver() {{
-{"".join(map(_inlined, SOLVER_MODULES))}return {{ {names} }};
+{"".join(map(inline.module, SOLVER_MODULES))}return {{ {names} }};
 }}
 const {{ {names} }} = solver();
-{"".join(map(_inlined, PAGE_MODULES))}"""
-
-
-def _inlined(name):
-    """An ES module as a constant $name, a scope of its own that returns what it exports: no address is needed."""
-    source = _part(f"{name}.js")
-    exports = ", ".join(re.findall(r"^export (?:function\*?|class|const) (\w+)", source, re.MULTILINE))
-    source = re.sub(r'^import (\{[^}]*\}) from "\./(\w+)\.js";', r"const \1 = $\2;", source, flags=re.MULTILINE)
-    source = re.sub("^export ", "", source, flags=re.MULTILINE)
-    return f"const ${name} = (() => {{\n{source}return {{ {exports} }};\n}})();\n"
+{"".join(map(inline.module, PAGE_MODULES))}"""

@@ -2,11 +2,8 @@
 
 import json
 import math
-import re
 
-from IPython.display import HTML
-
-from grokbook.display.explore import _inlined, _part
+from grokbook.display import inline
 
 # The page's SETS: the middle and the half width of each sheet, to judge a start by.
 SHEETS = {
@@ -43,8 +40,6 @@ def draggable(
     or "loss"; total: whether the sum of the forces is drawn and the multiplier shown. Returns an HTML object. Raises
     ValueError for what the page does not know.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"name={name!r} must consist of lower-case letters, digits and hyphens, a letter first")
     if set not in SHEETS:
         raise ValueError(f"set={set!r} is unknown; known are {', '.join(SHEETS)}")
     if unknown := [control for control in controls if control not in CONTROLS]:
@@ -63,20 +58,13 @@ def draggable(
         if numbers[key] is None or not (low <= numbers[key] <= high and math.isfinite(numbers[key])):
             raise ValueError(f"{key}={numbers[key]} must lie between {low:g} and {high:g}")
     settings = dict(set=set, start=start, **numbers, controls=list(controls), names=names, levels=levels, total=total)
-    identifier = f"valley-{name}"
-    return HTML(f"""<div class="valley" id="{identifier}" role="group" aria-label="A zero-loss valley to drag in">
-<p>This explorable needs JavaScript.</p></div>
-<style>
-{_part("valley.css")}</style>
-<script>
-(() => {{
-{_script()}new $valley_view.Valley(document.getElementById({json.dumps(identifier)}), {_data(settings)});
-}})();
-</script>""")
+    root = f"document.getElementById({json.dumps(f'valley-{name}')})"
+    script = f"{_script()}new $valley_view.Valley({root}, {_data(settings)});"
+    return inline.explorable("valley", name, "A zero-loss valley to drag in", script)
 
 
 def _script():
-    return _inlined("valley") + _inlined("valley_view")
+    return "".join(map(inline.module, ("live", "valley", "valley_view")))
 
 
 def _data(settings):

@@ -143,13 +143,12 @@ export function squares(values) {
   return sum;
 }
 
-/** Eq. 20 from E, in Euler steps as long as the change of the velocity allows: h² |v′| / 2 = tolerance |E|. */
-export class Flow {
-  constructor({ tolerance = 1e-2, span = 0.05, time = 0, clock = 0, distance = 0, ...task }) {
+/** What moves: E with the optimal readout, how far they have come, and how many velocities that took. */
+export class Motion {
+  constructor({ time = 0, clock = 0, distance = 0, ...task }) {
     this.solver = new Isolated(task);
-    Object.assign(this, { tolerance, span, E: Float64Array.from(task.E), time, clock, distance, evaluations: 0 });
+    Object.assign(this, { E: Float64Array.from(task.E), time, clock, distance, evaluations: 0 });
     this.solved = false; // whether the solver stands at E
-    this.memory = null;
   }
 
   get W() {
@@ -165,6 +164,14 @@ export class Flow {
   norms() {
     this.solve();
     return [squares(this.E), this.solver.readoutCost];
+  }
+}
+
+/** Eq. 20 from E, in Euler steps as long as the change of the velocity allows: h² |v′| / 2 = tolerance |E|. */
+export class Flow extends Motion {
+  constructor({ tolerance = 1e-2, span = 0.05, ...start }) {
+    super(start);
+    Object.assign(this, { tolerance, span, memory: null });
   }
 
   /** One stretch of time `span`; yields after each velocity, so that whoever drives it can pause. */

@@ -1,7 +1,7 @@
 // The motion at constant norms and zero training loss of grokbook/typical.py, and how to come to a norm.
 
 import { ACTIVATIONS } from "./activations.js";
-import { Isolated, positive, squares } from "./eq20.js";
+import { Motion, positive, squares } from "./eq20.js";
 import { normal, randomNumbers } from "./problem.js";
 
 /** Triples of E's entries move by x′ = x × y, with y the same entries of ∇‖W‖². -> a motion
@@ -9,28 +9,13 @@ import { normal, randomNumbers } from "./problem.js";
  * step: how far one step goes, as a part of ‖E‖; span: steps a stretch; triples(block, size): the triples of the block-th
  * hundred steps, as three lists one after another. The norms are those of the E it begins with.
  */
-export class Holding {
-  constructor({ step = 0.01, span = 5, triplesEvery = 100, triples, time = 0, clock = 0, distance = 0, ...task }) {
-    this.solver = new Isolated(task);
-    Object.assign(this, { step, span, triplesEvery, draw: triples, time, clock, distance });
-    this.E = Float64Array.from(task.E);
-    this.taken = this.ownTime = this.putBack = this.evaluations = 0;
+export class Holding extends Motion {
+  constructor({ step = 0.01, span = 5, triplesEvery = 100, triples, ...start }) {
+    super(start);
+    Object.assign(this, { step, span, triplesEvery, draw: triples });
+    this.taken = this.ownTime = this.putBack = 0;
     this.solve();
     this.goal = this.solver.readoutCost;
-  }
-
-  get W() {
-    return this.solver.W;
-  }
-
-  solve() {
-    if (!this.solved) this.solver.solve(this.E);
-    this.solved = true;
-  }
-
-  norms() {
-    this.solve();
-    return [squares(this.E), this.solver.readoutCost];
   }
 
   /** ∇‖W‖² at E, twice the negative of what Eq. 20 pulls back. */

@@ -1,5 +1,6 @@
 // The markup of the explorable and the words in it.
 
+import { knob, labelled, options } from "./live.js";
 import { CURVES, SQUARE_SIDE } from "./plots.js";
 import { LIMITS } from "./problem.js";
 
@@ -18,15 +19,9 @@ export const MOTION_NAMES = {
 };
 export const AXIS_NAMES = { time: "time t", clock: "clock τ", distance: "distance, in lengths of E" };
 
-function options(names, chosen) {
-  return Object.entries(names)
-    .map(([value, text]) => `<option value="${value}"${value === chosen ? " selected" : ""}>${text}</option>`)
-    .join("");
-}
-
 function field(id, name, label, control) {
-  return `<div class="play-field" data-field="${name}"><label for="${id}-${name}">${label}</label>${control}
-    <p class="play-wrong" id="${id}-${name}-wrong" aria-live="polite"></p></div>`;
+  return labelled(id, name, label, `${control}
+    <p class="play-wrong" id="${id}-${name}-wrong" aria-live="polite"></p>`);
 }
 
 function numberField(id, name, value) {
@@ -41,17 +36,16 @@ function choice(id, name, label, names, chosen) {
 }
 
 /** A slider over the logarithm of a number. */
-function knob(id, name, label, low, high) {
-  return field(id, name, label, `<span class="play-knob"><input id="${id}-${name}" name="${name}" type="range"
-    min="${Math.log(low)}" max="${Math.log(high)}" step="any" aria-describedby="${id}-${name}-wrong">
-    <output for="${id}-${name}"></output></span>`);
+function logarithmic(id, name, label, low, high) {
+  return field(id, name, label, knob(id, name, `min="${Math.log(low)}" max="${Math.log(high)}" step="any"
+    aria-describedby="${id}-${name}-wrong"`));
 }
 
 function picture(name, title, { width, height }, legend) {
   return `<figure class="play-picture"><figcaption>${title}</figcaption>
     <svg class="play-${name}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}: press Run"></svg>
-    <p class="play-legend">${legend.map(([style, text]) => `<span><i class="${style}"></i>${text}</span>`).join(" ")}</p>
-    </figure>`;
+    <p class="live-legend">${legend.map(([style, text]) => `<span><i class="${style}"></i>${text}</span>`).join(" ")}
+    </p></figure>`;
 }
 
 const SQUARE = { width: SQUARE_SIDE, height: SQUARE_SIDE };
@@ -66,10 +60,10 @@ export function markup(id, settings) {
   </fieldset>
   <fieldset><legend>The motion</legend>
     ${choice(id, "motion", "how it moves", MOTION_NAMES, settings.motion)}
-    ${knob(id, "norm", "norm ‖E‖² + ‖W‖² to hold", LIMITS.norm.low, LIMITS.norm.high / 10)}
-    ${knob(id, "decay", "weight decay λ", LIMITS.decay.low, LIMITS.decay.high)}
+    ${logarithmic(id, "norm", "norm ‖E‖² + ‖W‖² to hold", LIMITS.norm.low, LIMITS.norm.high / 10)}
+    ${logarithmic(id, "decay", "weight decay λ", LIMITS.decay.low, LIMITS.decay.high)}
   </fieldset>
-  <p class="play-buttons"><button type="submit" class="play-run">Run</button>
+  <p class="live-buttons"><button type="submit" class="live-run play-run">Run</button>
     <button type="button" class="play-back">Step back</button>
     <button type="button" class="play-forward">Step on</button>
     <button type="button" class="play-fresh">New start</button>
@@ -79,8 +73,8 @@ export function markup(id, settings) {
   <p class="play-now"></p>
   </form>
   <div class="play-view">
-    <div class="play-field play-moment"><label for="${id}-moment">moment shown</label>
-      <input id="${id}-moment" class="play-range" type="range" min="0" max="0" step="1" value="0" disabled></div>
+    ${labelled(id, "moment", "moment shown", `<input id="${id}-moment" class="play-range" type="range" min="0" max="0"
+      step="1" value="0" disabled>`)}
     ${choice(id, "axis", "horizontal axis", AXIS_NAMES, "time")}
     ${field(id, "frequency", "circle of frequency", `<select id="${id}-frequency" name="frequency"></select>`)}
   </div>

@@ -1,7 +1,8 @@
 // What the pictures show of a run, in lines and in words.
 
+import { powerOfTen } from "./live.js";
 import { AXIS_NAMES } from "./page.js";
-import { drawCircle, drawCurves, drawTable, powerOfTen } from "./plots.js";
+import { drawCircle, drawCurves, drawTable } from "./plots.js";
 import { plane, strongest } from "./problem.js";
 
 const STYLES = ["play-one", "play-two"];

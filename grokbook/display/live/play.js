@@ -1,5 +1,6 @@
 // Eq. 20 live: controls, a run in a worker, and pictures that follow it. Everything computed comes from session.js.
 
+import { isCalm, tell } from "./live.js";
 import { ACTIVATION_NAMES, MOTION_NAMES, markup } from "./page.js";
 import { drawRun } from "./pictures.js";
 import { CHOICES, LIMITS, checked, fittingWidth, problem } from "./problem.js";
@@ -73,8 +74,7 @@ export class Explorable {
     }
     for (const [name, motion] of [["norm", "hold"], ["decay", "train"]]) {
       this.root.querySelector(`[data-field="${name}"]`).hidden = settings.motion !== motion;
-      this.control(name).parentElement.querySelector("output").textContent = String(settings[name]);
-      this.control(name).setAttribute("aria-valuetext", String(settings[name]));
+      tell(this.control(name), String(settings[name]));
     }
     this.find("link").setAttribute("href", linkTo(this.given(), this.id));
     return Object.keys(wrong).length ? null : settings;
@@ -240,7 +240,7 @@ export class Explorable {
       this.waiting = false;
       this.draw();
     };
-    if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) setTimeout(draw, CALM);
+    if (isCalm()) setTimeout(draw, CALM);
     else requestAnimationFrame(draw);
   }
 

@@ -1,9 +1,10 @@
 // Four pictures as the inside of an <svg>: curves, the table of pairs, the circle. Colours come from play.css by class.
 
+import { caption, line, superscript } from "./live.js";
+
 export const CURVES = { width: 340, height: 230 };
 export const SQUARE_SIDE = 300;
 const EDGE = { left: 50, right: 12, top: 10, bottom: 42 };
-const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** Curves over a common axis. curves: [{ x, y, style }]; share: y from 0 to 1, else logarithmic; mark: an x, or null. */
 export function drawCurves(svg, { curves, axis, share, mark }) {
@@ -17,17 +18,17 @@ export function drawCurves(svg, { curves, axis, share, mark }) {
   let inside = `<path class="play-frame" d="M${EDGE.left} ${EDGE.top}V${bottom}H${right}"/>`;
   for (const tick of ticks) {
     inside += `<path class="play-grid" d="M${EDGE.left} ${Y(tick)}H${right}"/>`;
-    inside += `<text x="${EDGE.left - 6}" y="${Y(tick) + 4}" text-anchor="end">${share ? `${100 * tick} %` : tick}</text>`;
+    inside += caption(EDGE.left - 6, Y(tick) + 4, share ? `${100 * tick} %` : tick, "end");
   }
   for (const tick of niceTicks(most / unit)) {
-    inside += `<text x="${X(tick * unit)}" y="${bottom + 16}" text-anchor="middle">${Number(tick.toPrecision(3))}</text>`;
+    inside += caption(X(tick * unit), bottom + 16, Number(tick.toPrecision(3)));
   }
   const label = unit < 1 ? `${axis} (× 10${superscript(Math.round(Math.log10(unit)))})` : axis;
-  inside += `<text x="${(EDGE.left + right) / 2}" y="${CURVES.height - 6}" text-anchor="middle">${label}</text>`;
+  inside += caption((EDGE.left + right) / 2, CURVES.height - 6, label);
   if (mark !== null) inside += `<path class="play-mark" d="M${X(mark)} ${EDGE.top}V${bottom}"/>`;
   for (const { x, y, style } of curves) {
-    const points = Array.from(x, (value, i) => `${X(value).toFixed(1)} ${Y(y[i]).toFixed(1)}`);
-    if (points.length) inside += `<path class="play-curve ${style}" d="M${points.join("L")}"/>`;
+    const points = Array.from(x, (value, i) => [X(value), Y(y[i])]);
+    if (points.length) inside += `<path class="play-curve ${style}" d="${line(points)}"/>`;
   }
   svg.innerHTML = inside;
 }
@@ -55,17 +56,6 @@ function niceTicks(most) {
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
-/** A number as 1.23 × 10⁻⁴. */
-export function powerOfTen(value) {
-  if (value === 0) return "0";
-  const [digits, power] = value.toExponential(2).split("e");
-  return `${digits} × 10${superscript(Number(power))}`;
-}
-
-function superscript(whole) {
-  return (whole < 0 ? "⁻" : "") + Array.from(String(Math.abs(whole)), (digit) => SUPERSCRIPTS[digit]).join("");
-}
-
 /** Every pair (a, b), in both orders: trained on, or held back and right or wrong; a cross on a training pair missed. */
 export function drawTable(svg, { p, all, trained, right }) {
   const start = 26, side = (SQUARE_SIDE - start - 4) / p, gap = side > 9 ? 1 : 0.5;
@@ -81,8 +71,7 @@ export function drawTable(svg, { p, all, trained, right }) {
   let inside = Object.entries(paths).map(([style, d]) => `<path class="${style}" d="${d}"/>`).join("");
   for (const value of [0, Math.floor(p / 2), p - 1]) {
     const middle = start + (value + 0.5) * side;
-    inside += `<text x="${middle}" y="${start - 8}" text-anchor="middle">${value}</text>`;
-    inside += `<text x="${start - 6}" y="${middle + 4}" text-anchor="end">${value}</text>`;
+    inside += caption(middle, start - 8, value) + caption(start - 6, middle + 4, value, "end");
   }
   svg.innerHTML = inside;
 }
@@ -96,7 +85,7 @@ export function drawCircle(svg, { points, k }) {
   let inside = `<path class="play-grid" d="M0 ${middle}H${SQUARE_SIDE}M${middle} 0V${SQUARE_SIDE}"/>`;
   if (step) {
     const round = Array.from({ length: p }, (_, j) => placed[(j * step) % p]);
-    inside += `<path class="play-polygon" d="M${round.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}Z"/>`;
+    inside += `<path class="play-polygon" d="${line(round)}Z"/>`;
   }
   placed.forEach(([x, y], j) => {
     inside += `<circle class="play-residue" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="10"/>`;

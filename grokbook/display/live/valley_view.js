@@ -1,5 +1,6 @@
 // The valley as a reader meets it: a sheet with two weights to drag, sliders, and sentences. Numbers come from valley.js.
 
+import { caption, isCalm, knob, labelled, line, options, powerOfTen, tell } from "./live.js";
 import {
   SETS, along, contours, descend, flow, forces, inside, loss, multiplier, nearest, norm, residual, split, trace,
 } from "./valley.js";
@@ -20,13 +21,9 @@ const LABELS = { decay: "weight decay λ", step: "step η", ratio: "speed ratio 
 const WRITTEN = { zoom: (value) => `×${value < 100 ? value.toPrecision(2) : Math.round(value)}`, default: String };
 
 const written = (name, value) => (WRITTEN[name] ?? WRITTEN.default)(value);
-const short = (value) => (value === 0 ? "0" : Math.abs(value) < 1e-3 ? powerOfTen(value) : String(Number(value.toPrecision(3))).replace("-", "−"));
+const short = (value) =>
+  Math.abs(value) < 1e-3 ? powerOfTen(value, 1) : String(Number(value.toPrecision(3))).replace("-", "−");
 const place = (w) => `(${w.map((x) => x.toFixed(2).replace("-", "−")).join(", ")})`;
-
-function powerOfTen(value) {
-  const [digits, power] = value.toExponential(1).replace(/^-/, "−").split("e");
-  return `${digits} × 10${Array.from(String(Number(power)), (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("")}`;
-}
 
 /** root: the element to fill; settings: what Python's valley() takes. */
 export class Valley {
@@ -101,7 +98,7 @@ export class Valley {
   /** The path runs. */
   go() {
     if (this.zooms()) return;
-    if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) return this.show(1);
+    if (isCalm()) return this.show(1);
     this.rest();
     const begun = performance.now();
     this.say("Training runs.");
@@ -164,7 +161,7 @@ export class Valley {
   }
 
   line(points) {
-    return points.length ? `M${points.map(([x, y]) => `${this.X(x).toFixed(1)} ${this.Y(y).toFixed(1)}`).join("L")}` : "";
+    return line(points.map(([x, y]) => [this.X(x), this.Y(y)]));
   }
 
   /** What does not move with the ball: set, level lines, axes. */
@@ -187,15 +184,15 @@ export class Valley {
     const whole = (middle) => Array.from({ length: 2 * Math.ceil(half) + 3 }, (_, k) => Math.round(middle) - Math.ceil(half) - 1 + k)
       .filter((tick) => Math.abs(tick - middle) <= half + 1e-9);
     const text = (tick) => String(tick).replace("-", "−");
-    return whole(centre[0]).map((tick) => `<text x="${this.X(tick)}" y="${bottom + 15}" text-anchor="middle">${text(tick)}</text>`).join("")
-      + whole(centre[1]).map((tick) => `<text x="${EDGE.left - 6}" y="${this.Y(tick) + 4}" text-anchor="end">${text(tick)}</text>`).join("")
-      + `<text x="${EDGE.left + WIDTH / 2}" y="${SIDE - 4}" text-anchor="middle">${this.names[0]}</text>`
-      + `<text x="11" y="${this.Y(Math.round(centre[1]) + 0.5) + 4}" text-anchor="middle">${this.names[1]}</text>`;
+    return whole(centre[0]).map((tick) => caption(this.X(tick), bottom + 15, text(tick))).join("")
+      + whole(centre[1]).map((tick) => caption(EDGE.left - 6, this.Y(tick) + 4, text(tick), "end")).join("")
+      + caption(EDGE.left + WIDTH / 2, SIDE - 4, this.names[0])
+      + caption(11, this.Y(Math.round(centre[1]) + 0.5) + 4, this.names[1]);
   }
 
   /** Under a lens: how wide the window is. */
   scale() {
-    return `<text x="${EDGE.left + WIDTH / 2}" y="${SIDE - 14}" text-anchor="middle">the window is ${short(2 * this.window().half)} wide</text>`;
+    return caption(EDGE.left + WIDTH / 2, SIDE - 14, `the window is ${short(2 * this.window().half)} wide`);
   }
 
   draw() {
@@ -301,21 +298,18 @@ export class Valley {
     const input = this.root.querySelector(`[name="${name}"]`);
     if (!input) return;
     input.value = value;
-    if (input.type !== "range") return;
-    input.setAttribute("aria-valuetext", text);
-    input.parentElement.querySelector("output").textContent = text;
+    if (input.type === "range") tell(input, text);
   }
 
   // --- controls ---
 
   markup() {
     const { id, settings } = this, { controls, total } = settings, lens = controls.includes("zoom");
-    const range = (name, most, label) => `<div class="valley-field"><label for="${id}-${name}">${label}</label>
-      <span class="valley-knob"><input id="${id}-${name}" name="${name}" type="range" min="0" max="${most}" step="1" value="0">
-      <output for="${id}-${name}"></output></span></div>`;
-    const sets = `<div class="valley-field"><label for="${id}-set">zero-loss set</label><select id="${id}-set" name="set">
-      ${Object.entries(SETS).map(([name, { title }]) => `<option value="${name}"${name === settings.set ? " selected" : ""}>${title}</option>`).join("")}
-      </select></div>`;
+    const range = (name, most, label) =>
+      labelled(id, name, label, knob(id, name, `min="0" max="${most}" step="1" value="0"`));
+    const titles = Object.fromEntries(Object.entries(SETS).map(([name, { title }]) => [name, title]));
+    const sets = labelled(id, "set", "zero-loss set",
+      `<select id="${id}-set" name="set">${options(titles, settings.set)}</select>`);
     const row = (name, label) => `<div><dt>${label}</dt><dd class="valley-of-${name}"></dd></div>`;
     const mark = (name, label) => `<li><i class="valley-${name}"></i>${label}</li>`;
     return `<p class="valley-status" role="status"></p>
@@ -334,7 +328,7 @@ export class Valley {
       aria-valuenow="0">
       <circle class="valley-reach" r="22"/><circle class="valley-focus" r="12"/><circle class="valley-point" r="7"/></g>
   </svg>
-  <ul class="valley-legend">${[
+  <ul class="live-legend">${[
     ["set", "zero loss"], ["levels", settings.levels === "loss" ? "equal loss" : "equal norm"], ["loss", "−∇L, the loss"],
     ...(lens ? [["foot", "normal"]] : [["decay", "−2λw, decay"]]), ...(total ? [["sum", "both together"]] : []),
     ...(lens ? [] : [["flow", "gradient flow"]]), ...(lens || this.step === null ? [] : [["dots", "gradient descent"]]),
@@ -343,7 +337,7 @@ export class Valley {
     ${controls.includes("set") ? sets : ""}
     ${["decay", "step", "ratio", "zoom"].filter((name) => controls.includes(name)).map((name) => range(name, this.values[name].length - 1, LABELS[name])).join("")}
     ${lens ? "" : range("moment", 1000, "moment of the path")}
-    <p class="valley-buttons">${lens ? "" : '<button type="submit" class="valley-run">Run</button>'}
+    <p class="live-buttons">${lens ? "" : '<button type="submit" class="live-run valley-run">Run</button>'}
       <button type="button" class="valley-reset">Back to the start</button></p>
     <dl>${row("loss", "loss L")}${lens ? "" : row("norm", "squared norm")}${row("distance", "distance to the set")}
       ${lens ? row("angle", "force off the normal") + row("ratio", "cosine ÷ distance") : row("share", "part of −∇L along the set")}
