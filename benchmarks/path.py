@@ -7,7 +7,7 @@
 Kinds of runs: ways down the norm beside Eq. 20 ("way"), the same with the training labels shuffled ("shuffled"), ways
 that lie about the held-back pairs, and what becomes of the liar once it is let go ("lie"), typical networks of the
 liars' width ("typical"), and real training ("training"). An interrupted sweep goes on where it was; all of it takes
-about half an hour of one core.
+about an hour of one core.
 """
 
 import store
@@ -16,6 +16,7 @@ import torch
 
 from grokbook import isolated, typical, ways
 from grokbook.eq20 import Isolated
+from grokbook.measure import crossing
 from grokbook.network import TwoLayer
 from grokbook.sweep import grid
 from grokbook.tasks import lottery, modular_addition
@@ -27,8 +28,10 @@ POINTS = 30  # of a stored curve
 SMALL, MIDDLE = dict(p=17, d_hidden=160, share=0.75), dict(p=23, d_hidden=256, share=0.75)
 FEW = dict(p=17, d_hidden=128, share=0.7)
 WIDE = dict(p=17, d_hidden=232, share=0.75), dict(p=23, d_hidden=414, share=0.75)  # wider than there are pairs in all
+LARGE = dict(p=37, d_hidden=512, share=0.7)  # the paper's own
 ALL = ["steepest", "swirl 1", "swirl 3", "swirl 10", "swirl 30", "own speeds", "signs", "equal units", "noise"]
 ALL += ["momentum", "adam", "half the units", "half the residues"]
+SWIRLS = ["steepest", "swirl 3", "swirl 10", "swirl 30"]
 MEMORY = dict(
     momentum=dict(method="momentum", span=0.002, strides=4000, record_every=20),
     adam=dict(method="adam", span=0.001, strides=8000, record_every=20),
@@ -73,10 +76,11 @@ def described(found, smallest):
 def curve(accuracy, columns):
     passages = {}
     for level in LEVELS:
-        try:
-            values = ways.passage(accuracy, level, *columns.values())
-        except ValueError:
-            values = [None] * len(columns)
+        values = [None] * len(columns)
+        if accuracy[0] >= level:
+            values = [float(column[0]) for column in columns.values()]
+        elif accuracy.max() >= level:
+            values = crossing(accuracy, level, *columns.values())
         passages[f"{100 * level:.0f} %"] = dict(zip(columns, values, strict=True))
     kept = torch.linspace(0, len(accuracy) - 1, min(POINTS, len(accuracy))).round().long()
     thin = {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}
@@ -133,6 +137,8 @@ def settings():
     rows = [dict(kind="lie") | size | row for size in WIDE for row in grid(**seeds)]
     rows += [dict(kind="way") | size | row for size in WIDE for row in grid(**seeds, way=["steepest"])]
     rows += [dict(kind="way") | size | row for size in (MIDDLE, SMALL, FEW) for row in grid(**seeds, way=ALL)]
+    rows += [dict(kind="way", **LARGE, seed=0, way=way) for way in ALL]
+    rows += [dict(kind="way") | LARGE | row for row in grid(seed=[1, 2], way=SWIRLS)]
     few = ["steepest", "swirl 10", "swirl 30"]
     rows += [dict(kind="shuffled") | MIDDLE | row for row in grid(**seeds, way=few)]
     rows += [dict(kind="training") | SMALL | row for row in grid(**seeds, rule=list(RULES))]
