@@ -1,7 +1,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 
 from grokbook.display import figures
 
@@ -22,6 +22,8 @@ def test_a_canvas_has_the_books_width():
     fig, axes = figures.canvas(columns=2, rows=3, height=2.0)
     assert axes.shape == (3, 2)
     assert tuple(fig.get_size_inches()) == (figures.WIDTH, 6.0)
+    fig, _ = figures.canvas()
+    assert tuple(fig.get_size_inches()) == (figures.NARROW, 3.0)
 
 
 def test_the_style_is_set_only_when_asked():
@@ -69,3 +71,14 @@ def test_the_residue_circle_joins_in_steps():
     points = np.stack([np.arange(5.0), np.zeros(5)], axis=1)
     figures.residue_circle(ax, points, 5, unit=2)
     assert ax.lines[0].get_xdata().tolist() == [0, 2, 4, 1, 3, 0]
+
+
+def test_the_table_of_pairs_is_grey_where_trained_on_and_coloured_by_the_answer():
+    _, ax = figures.canvas()
+    pairs = np.array([[0, 1], [2, 2], [1, 2]])
+    figures.answers(ax, 3, pairs, np.array([False, True, True]), np.array([True, True, False]))
+    table = ax.images[0].get_array()
+    for (a, b), color in zip(pairs, ("#dddddd", figures.COLORS[0], figures.COLORS[1]), strict=True):
+        assert to_rgba(color) == pytest.approx(tuple(table[b, a]))
+    assert (table[1, 0] != 1).any() and (table[0, 1] == 1).all()  # the other half of the table stays white
+    plt.close("all")

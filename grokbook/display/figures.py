@@ -2,10 +2,12 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba_array
 
 # Okabe and Ito's palette, told apart with every common colour vision; yellow left out, it is unreadable on white.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 WIDTH = 7.2  # inches, the width of the book's text column
+NARROW = 4.5  # inches, of one panel alone: on a telephone, 350 px wide, its words are still 11 px high
 
 STYLE = {
     "figure.dpi": 110,
@@ -33,8 +35,12 @@ def use_style():
 
 
 def canvas(columns=1, rows=1, height=3.0, **kwargs):
-    """A figure of the book's width and its axes; height: inches a row; kwargs go to `plt.subplots`."""
-    return plt.subplots(rows, columns, figsize=(WIDTH, height * rows), layout="constrained", **kwargs)
+    """A figure and its axes, of the book's width if there is more than one column; height: inches a row.
+
+    kwargs go to `plt.subplots`.
+    """
+    width = WIDTH if columns > 1 else NARROW
+    return plt.subplots(rows, columns, figsize=(width, height * rows), layout="constrained", **kwargs)
 
 
 def runs(ax, x, curves, label=None, color=COLORS[0]):
@@ -67,6 +73,18 @@ def residue_circle(ax, points, modulus, unit=1):
     ax.set_aspect("equal")
     ax.set_xticks([])
     ax.set_yticks([])
+
+
+def answers(ax, p, pairs, held_back, right):
+    """The table of pairs of residues: those trained on grey, the others blue where answered rightly, orange where not.
+
+    pairs: (m, 2) of residues; held_back, right: (m,) of truth values.
+    """
+    colors = np.where(held_back, np.where(right, COLORS[0], COLORS[1]), "#dddddd")
+    table = np.ones((p, p, 4))
+    table[pairs[:, 1], pairs[:, 0]] = to_rgba_array(colors)
+    ax.imshow(table, origin="lower")
+    ax.set(xlabel="a", ylabel="b")
 
 
 def pair_images(axes, images, titles, **kwargs):
