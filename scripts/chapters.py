@@ -54,6 +54,14 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
+def folds(cell):
+    """What JupyterLab folds of a cell, by its tags: the code that pages fold, and solutions with all that they show."""
+    found = set(tags(cell))
+    if "hide-cell" in found:
+        return {"source_hidden": True, "outputs_hidden": True}
+    return {"source_hidden": True} if found & {"setup", "hide-input"} else {}
+
+
 def title(path):
     """The first heading of a page or a notebook."""
     path = Path(path)

@@ -94,6 +94,8 @@ def tidy(notebook, fingerprint):
     seen = {}
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata})
+        if folds := chapters.folds(cell):
+            cell.metadata["jupyter"] = nbformat.from_dict(folds)
         if "live" in chapters.tags(cell):
             cell.outputs = []  # a live control needs a kernel; without one it would be an empty box
         name = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]

@@ -211,6 +211,23 @@ def is_scaffolding(source):
 
 
 @rule
+def jupyterlab_folds_what_pages_fold(notebook, path):
+    for index, cell in cells_of(notebook, "code"):
+        if cell.metadata.get("jupyter", {}) != chapters.folds(cell):
+            yield f"cell {index} is not folded in JupyterLab as its tags say: run `python scripts/execute.py {path}`"
+
+
+@rule
+def fences_stand_apart(notebook, path):
+    """Where directives are not known, as in JupyterLab, their marks are paragraphs of their own beside the text."""
+    for index, cell in cells_of(notebook, "markdown"):
+        if re.search(r"^:{3,}\{.*\n(?::[\w-]+:.*\n)*(?![:\n])", cell.source, flags=re.MULTILINE):
+            yield f"cell {index} begins a text right under the first lines of a `:::` block; leave a line empty between"
+        if re.search(r"[^\n]\n:{3,} *$", cell.source, flags=re.MULTILINE):
+            yield f"cell {index} ends a text right above a closing `:::`; leave a line empty between"
+
+
+@rule
 def no_cell_is_empty(notebook, path):
     for index, cell in enumerate(notebook.cells):
         if not cell.source.strip():

@@ -89,7 +89,7 @@ def test_every_chapter_says_why_the_next_one_follows():
 
 
 def test_a_chapter_has_one_name():
-    """A link to a chapter reads as the contents list it, capitals aside."""
+    """A link to a chapter, unless it leads to a theorem, reads as the contents list it, capitals aside."""
     names = chapters.names()
     pages = [*NOTEBOOKS, *(path for path in PAGES if path.stem != "claims"), chapters.ROOT / "README.md"]
     texts = {path.name: rules.markdown(chapters.read(path)) for path in pages if path.suffix == ".ipynb"}
@@ -97,7 +97,7 @@ def test_a_chapter_has_one_name():
     other = [
         (page, text, names[chapter])
         for page, source in texts.items()
-        for text, chapter in re.findall(r"\[([^\]]+)\]\((?:book/)?(\w+)\.ipynb[^)]*\)", source)
+        for text, chapter in re.findall(r"\[([^\]]+)\]\((?:book/)?(\w+)\.ipynb(?!#thm-)[^)]*\)", source)
         if chapter in names and text.lower() != names[chapter].lower()
     ]
     assert not other, "\n".join(f"{page}: [{text}] is called {name!r}" for page, text, name in other)
@@ -106,7 +106,7 @@ def test_a_chapter_has_one_name():
 # --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
 
 SOLUTION = "<details><summary>Solution</summary>\n\nSo.\n\n</details>"
-EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\nWhy?\n:::\n\n{SOLUTION}" for n in "abc")
+EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\n\nWhy?\n\n:::\n\n{SOLUTION}" for n in "abc")
 CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "unit": "", "shown": "1", "condition": "> 0"}
 CLAIM["reproduces"] = True
 LINE = {"text/plain": "✓ s · measured\xa01.5", "text/markdown": "✓ s · measured\xa01.5"}
@@ -123,7 +123,10 @@ def display(data, **metadata):
 
 def code(number, source, *outputs, tags=(), **metadata):
     metadata = {**metadata, **({"tags": list(tags)} if tags else {})}
-    return new_code_cell(source, execution_count=number, outputs=list(outputs), metadata=metadata)
+    cell = new_code_cell(source, execution_count=number, outputs=list(outputs), metadata=metadata)
+    if folds := chapters.folds(cell):
+        cell.metadata["jupyter"] = folds
+    return cell
 
 
 def sound():
@@ -215,6 +218,16 @@ BREACHES = {
         set_source(4, "slider = explore.scrub(draw)"),
     ],
     "a_cover_is_a_figure": [set_tags(2, "hide-input", "cover"), cover_twice],
+    "jupyterlab_folds_what_pages_fold": [
+        lambda notebook: notebook.cells[2].metadata.pop("jupyter"),
+        lambda notebook: notebook.cells[5].metadata["jupyter"].pop("outputs_hidden"),
+        lambda notebook: notebook.cells[4].metadata.update(jupyter={"source_hidden": True}),
+    ],
+    "fences_stand_apart": [
+        add_text(":::{note}\nText.\n\n:::"),
+        add_text(":::{exercise}\n:label: b\nText.\n\n:::"),
+        add_text(":::{note}\n\nText.\n:::"),
+    ],
     "no_cell_is_empty": [set_source(5, " \n")],
     "markup_reads_well_everywhere": [
         add_text("See {ref}`there`."),
@@ -324,7 +337,7 @@ def test_large_file_is_noticed(tmp_path):
         r"$\mathbb{R}^n$ and `{ref}` in code and ``{a}`b` ``",
         "```python\nx = {y}\n```",
         r"$$\begin{bmatrix} a \end{bmatrix} \bmod p$$",
-        ":::{prf:theorem} Name\n:label: a\n$x$\n:::",
+        ":::{prf:theorem} Name\n:label: a\n\n$x$\n\n:::",
         "[paper](https://arxiv.org/abs/2511.01938) and [top](#a-title)",
     ],
 )
