@@ -1,49 +1,24 @@
 """The built pages in a real browser: offline, without an error, light and dark, wide and narrow, for every reader."""
 
-import functools
 import gzip
-import http.server
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 import chapters
 
 PAGES = [*(page for _, page in chapters.contents()), "genindex"]
 MOST_REQUESTS, MOST_BYTES = 20, 1_500_000
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
 
 
-class Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
-def site(html):
+def site(html, serve):
     """The pages on this machine's own address, which axe needs; reading from files is tested too."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(html)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path):
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
-        yield browser
-        browser.close()
+    return serve(html)
 
 
 SETTLED = """async () => {
@@ -157,6 +132,19 @@ def test_sliders_move_the_picture(opened):
     assert opened.troubles == []
 
 
+CHAPTERS = [page for part, page in chapters.contents() if part and part.startswith("Part ")]
+FIRST_PICTURE = "() => document.querySelector('.bd-article .cover img').getBoundingClientRect().bottom"
+
+
+def test_a_picture_is_on_the_first_screen(opened):
+    """In every chapter; on a telephone it takes half a screen more."""
+    if opened.tab.url.split("/")[-1].removesuffix(".html") in CHAPTERS:
+        for size, most in ((WIDE, 1.0), (NARROW, 1.5)):
+            opened.tab.set_viewport_size(size)
+            assert opened.tab.evaluate(FIRST_PICTURE) < most * size["height"]
+        opened.tab.set_viewport_size(WIDE)
+
+
 def test_nothing_is_wider_than_a_telephone(opened):
     opened.tab.set_viewport_size(NARROW)
     opened.unfold()
@@ -177,7 +165,6 @@ def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site):
 
 FOLDS = """() => [...document.querySelectorAll(".cell:not(.tag_hide-cell) details.hide.above-input")]
     .map(fold => fold.open)"""
-FIRST_PICTURE = "() => document.querySelector('.bd-article .cover img').getBoundingClientRect().bottom"
 
 
 def test_one_switch_shows_all_code_and_is_remembered(browser, site):
@@ -212,12 +199,6 @@ def test_claims_can_be_searched(browser, site):
         visit.tab.get_by_label("Find a claim").fill("")
         assert rows.count() == all_rows
         assert visit.troubles == []
-
-
-def test_a_cover_is_on_the_first_screen(browser, site):
-    for size, most in ((WIDE, 1.0), (NARROW, 1.5)):
-        with Visit(browser, f"{site}/circles.html", size) as visit:
-            assert visit.tab.evaluate(FIRST_PICTURE) < most * size["height"]
 
 
 def axe_findings(visit, **options):
@@ -272,3 +253,34 @@ def test_search_finds_a_word(browser, site):
     with Visit(browser, f"{site}/search.html?q=claim") as visit:
         visit.tab.wait_for_selector("#search-results li", timeout=10_000)
         assert visit.troubles == []
+
+
+PANELS = """() => [...document.querySelectorAll(".bd-article picture.panels img")].map(image => ({
+    stacked: image.currentSrc.endsWith("-stacked.png"),
+    fills: image.clientWidth > 0.95 * image.closest("div").clientWidth,
+    keepsShape: Math.abs(image.clientHeight / image.clientWidth - image.naturalHeight / image.naturalWidth) < 0.05,
+    filter: getComputedStyle(image).filter,
+}))"""
+
+
+@pytest.mark.parametrize("page", ["manifolds", "path"])
+def test_panels_stand_one_under_the_other_on_a_telephone(browser, site, page):
+    """Covers, too. A page loads one of the two pictures, and prints the whole figure."""
+    for size, narrow in ((WIDE, False), (NARROW, True)):
+        with Visit(browser, f"{site}/{page}.html", size) as visit:
+            pictures = visit.tab.evaluate(PANELS)
+            assert {picture["stacked"] for picture in pictures} == {narrow}
+            assert all(picture["fills"] and picture["keepsShape"] for picture in pictures) or not narrow
+            files = [url for url in visit.files if "/_images/" in url]
+            assert len(files) == len({url.replace("-stacked", "") for url in files})
+            assert len(visit.files) <= MOST_REQUESTS
+            visit.tab.emulate_media(media="print")
+            visit.settle()
+            assert not any(picture["stacked"] for picture in visit.tab.evaluate(PANELS))
+
+
+def test_stacked_panels_are_dark_on_a_dark_page_but_where_colour_is_a_value(browser, site):
+    with Visit(browser, f"{site}/circles.html", NARROW, scheme="dark") as visit:
+        filters = [picture["filter"] for picture in visit.tab.evaluate(PANELS)]
+        assert "none" in filters
+        assert any("invert" in filter for filter in filters)

@@ -10,6 +10,7 @@ import pytest
 
 import build
 import chapters
+import rules
 
 PAGES = [page for _, page in chapters.contents()]
 LARGEST_PAGE = 3_000_000
@@ -129,3 +130,39 @@ def test_symbols_say_what_they_mean_and_equations_have_names(html):
     page = (html / "two_layers.html").read_text(encoding="utf-8")
     assert 'title="second layer, the readout">\\(W_2\\)</span>' in page
     assert page.count('id="eq-20"') == 1
+
+
+def test_every_theorem_is_listed_with_its_number(html):
+    pages = {page: (html / f"{page}.html").read_text(encoding="utf-8") for page in PAGES if page != "genindex"}
+    entry = r'<li><a class="reference internal" href="(\w+)\.html#([\w-]+)">(\w+ \d+)</a>'
+    listed = re.findall(entry, pages["notation"])
+    for page, label, name in listed:
+        title = rf'id="{label}">\n<p class="admonition-title"><span class="caption-number">{name} </span>'
+        assert re.search(title, pages[page]), f"{name} is not what {page} calls {label}"
+    assert [int(name.split()[1]) for _, _, name in listed] == list(range(1, len(listed) + 1))
+    written = [rules.markdown(chapters.read(path)) for path in chapters.notebooks()]
+    assert len(listed) == len(re.findall(r":::\{prf:(?:theorem|proposition|lemma|corollary)\}", "\n".join(written)))
+
+
+PANELS = re.compile(
+    r'<picture class="panels"><source media="screen and \(max-width: 576px\)" srcset="(_images/\w+)-stacked\.png">'
+    r'<img alt="[^"]{20,}" src="(_images/\w+)\.png" />\s*</picture>'
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_narrow_screens_are_offered_panels_one_under_the_other(html, page):
+    """The two pictures are of one figure, both are there, and one alt text holds for them."""
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    offers = PANELS.findall(text)
+    assert len(offers) == text.count("<picture")
+    for stack, whole in offers:
+        assert stack == whole
+        assert (html / f"{stack}-stacked.png").is_file()
+        assert (html / f"{whole}.png").is_file()
+
+
+def test_figures_with_panels_are_stacked_and_covers_too(html):
+    cover, drawn = PANELS.findall((html / "manifolds.html").read_text(encoding="utf-8"))
+    assert cover == drawn
+    assert len(list((html / "_images").glob("*-stacked.png"))) > 40

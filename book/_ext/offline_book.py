@@ -25,7 +25,6 @@ MATHJAX_PARTS = [
 ]
 
 NUMBERED_FIGURE = re.compile(r'<span class="caption-number">Fig\. [\d.]+ ?</span>')
-NUMBERED_THEOREM = re.compile(r'(<span class="caption-number">[A-Z][a-z]+)(?<!Exercise) [\d.]+ ?(</span>)')
 NUMBERED_EXERCISE = re.compile(r'(<span class="caption-number">Exercise )[\d.]+( ?</span>)')
 
 
@@ -93,10 +92,19 @@ def keep_colours(app, doctree):
 
 
 def show_cover(app, doctree):
-    """Repeat the picture of the cell tagged `cover` under the page's question, as a link to where it is drawn."""
+    """Show the picture of the cell tagged `cover` under the page's question.
+
+    A cell before the first section moves there. The picture of a later one is repeated, as a link to where it is drawn.
+    """
     cell = next((node for node in doctree.findall(nodes.container) if "tag_cover" in node["classes"]), None)
     question = next(doctree.findall(nodes.block_quote), None)
     if cell is None or question is None:
+        return
+    place = question.parent.index(question) + 1
+    if cell.parent is question.parent:
+        cell.parent.remove(cell)
+        cell["classes"] += ["cover"]
+        question.parent.insert(place, cell)
         return
     if not cell["ids"]:
         cell["ids"] = ["cover"]
@@ -104,7 +112,7 @@ def show_cover(app, doctree):
     picture = next(cell.findall(nodes.image)).deepcopy()
     link = nodes.reference("", "", picture, refuri=f"#{cell['ids'][0]}", internal=True)
     classes = ["cover", *(name for name in cell["classes"] if name == "coloured-by-value")]
-    question.parent.insert(question.parent.index(question) + 1, nodes.container("", link, classes=classes))
+    question.parent.insert(place, nodes.container("", link, classes=classes))
 
 
 def is_measured_line(node):
@@ -118,10 +126,9 @@ def is_measured_line(node):
 
 
 def number_within_the_page(app, page, template, context, doctree):
-    """Exercises count from 1 on every page; figures and theorems go without numbers, the paper's would be mistaken."""
+    """Exercises count from 1 on every page; figures go without numbers, the paper's would be mistaken."""
     count = itertools.count(1)
     body = re.sub(NUMBERED_FIGURE, "", context.get("body") or "")
-    body = re.sub(NUMBERED_THEOREM, r"\1\2", body)
     context["body"] = re.sub(NUMBERED_EXERCISE, lambda match: f"{match[1]}{next(count)}{match[2]}", body)
 
 
