@@ -330,6 +330,14 @@ def test_a_page_offers_both_pictures(tmp_path, classes):
         assert stack.width < 0.55 * whole.width
 
 
+def test_a_cover_that_is_a_whole_cell_is_offered_once(tmp_path):
+    app, document = page(tmp_path, ["cell_output"])
+    (output,) = document.findall(nodes.container)
+    output.replace_self(nodes.container("", output.deepcopy(), classes=["cell", "cover"]))
+    stacked.stack_panels(app, document, "page")
+    assert [image["stacked"] for image in document.findall(nodes.image)] == ["two-stacked.png"]
+
+
 def test_other_images_and_other_formats_stay_as_they_are(tmp_path):
     app, document = page(tmp_path, ["somewhere"])
     stacked.stack_panels(app, document, "page")

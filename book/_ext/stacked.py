@@ -255,7 +255,8 @@ def stack_panels(app, doctree, page):
     folder, names = Path(app.outdir) / app.builder.imagedir, {}
     folder.mkdir(parents=True, exist_ok=True)
     boxes = [box for box in doctree.findall(nodes.container) if {"cell_output", "cover"} & set(box["classes"])]
-    for node in [node for box in boxes for node in box.findall(nodes.image) if node["uri"].endswith(".png")]:
+    found = dict.fromkeys(node for box in boxes for node in box.findall(nodes.image))  # a cover may be a whole cell
+    for node in [node for node in found if node["uri"].endswith(".png")]:
         path = Path(app.srcdir) / node["uri"]
         if path not in names:
             with Image.open(path) as picture:
