@@ -68,8 +68,8 @@ def wander(
 
     E: (..., p, d_hidden), or the θ of `features`; runs share the triples and the time. step: how far one step goes, as
     a part of ‖E‖. The triples are drawn anew every `triples_every` steps. A step turns each triple about y at its
-    midpoint, which keeps ‖E‖ exactly and ‖W‖² to third order in `step` (second where it crosses a kink); what is lost
-    is put back along the gradient and added up. state_file: as for `simulate`. Raises ValueError for bad input,
+    midpoint, which keeps ‖E‖ exactly and ‖W‖² to third order in `step` (first where it crosses a kink); what is lost is
+    put back along the gradient and added up. state_file: as for `simulate`. Raises ValueError for bad input,
     FlowError where HHᵀ becomes singular."""
     steps, step = checks.whole("steps", steps, 1), checks.positive("step", step)
     record_every = checks.whole("record_every", record_every, 1)

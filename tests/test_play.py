@@ -398,6 +398,18 @@ def test_the_norm_can_be_changed_on_the_way(open_page):
     reader.pause()
 
 
+def test_at_constant_norm_the_distance_runs_and_not_the_time(open_page):
+    """However the reader came to this motion: by a preset, by a link, or by the menu."""
+
+    def axis(reader):
+        return reader.tab.locator("[name=axis]").input_value()
+
+    held, linked, plain = open_page(preset={"motion": "hold"}), open_page(hash="#play-demo:motion=hold"), open_page()
+    assert [axis(reader) for reader in (held, linked, plain)] == ["distance", "distance", "time"]
+    plain.tab.locator("[name=motion]").select_option("hold")
+    assert axis(plain) == "distance"
+
+
 def test_two_runs_are_compared(open_page):
     reader = open_page()
     reader.choose(p=7)

@@ -56,7 +56,13 @@ export class Explorable {
     for (const [name, value] of Object.entries(settings)) {
       this.control(name).value = ["norm", "decay"].includes(name) ? Math.log(value) : value;
     }
+    if ("motion" in settings) this.chooseAxis();
     this.changed();
+  }
+
+  /** What a motion is best seen against: at constant norm Eq. 20's time stands still. */
+  chooseAxis() {
+    this.control("axis").value = this.control("motion").value === "hold" ? "distance" : "time";
   }
 
   given() {
@@ -121,7 +127,7 @@ export class Explorable {
       if (!wrong.p && !wrong.share) this.control("width").value = fittingWidth(settings);
     }
     const settings = this.changed();
-    if (name === "motion") this.control("axis").value = this.given().motion === "hold" ? "distance" : "time";
+    if (name === "motion") this.chooseAxis();
     if (!settings || this.state !== "running") return;
     if (name === "motion") this.start();
     else if (name === "norm" || name === "decay") this.post({ command: "tune", ...settings });
