@@ -43,9 +43,12 @@ lint: $(READY)
 unit: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests --ignore tests/test_build.py --ignore tests/test_browser.py
 
+# The longest notebooks, which start first, so that no worker is left with one of them at the end.
+LONGEST := book/simulation.ipynb book/typical.ipynb book/referees.ipynb
+
 # Each notebook alone in a fresh kernel; what it prints must be what is stored, but for measured values (tests/nbval.cfg).
 notebooks: $(READY)
-	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --nbval book
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --no-loadscope-reorder --nbval $(LONGEST) $(filter-out $(LONGEST),$(wildcard book/*.ipynb))
 
 pages: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 -rs tests/test_build.py tests/test_browser.py

@@ -22,13 +22,14 @@ SIZE = dict(p=23, d_hidden=256, share=0.75, step=0.02, steps=600)
 
 def passing(E, task, level):
     """Where Eq. 20 from E first has R at most `level`."""
-    while True:
+    for _ in range(20):
         path = isolated.simulate(
             E, task, 5e-4, 20, "gelu", method="adaptive", record_every=1, snapshot_every=1, progress=False
         )
         if bool((path.cost <= level).any()):
             return path.snapshots[int((path.cost <= level).nonzero()[0])]
         E = path.E
+    raise ValueError(f"Eq. 20 stays above R = {level}: it has come to {float(path.cost[-1]):.1f}; take a higher level")
 
 
 def problem(p, d_hidden, share, seed):
