@@ -14,7 +14,7 @@ import store
 import timing
 import torch
 
-from grokbook import isolated, typical, ways
+from grokbook import isolated, scale_free, typical, ways
 from grokbook.eq20 import Isolated
 from grokbook.measure import crossing
 from grokbook.network import TwoLayer
@@ -51,7 +51,7 @@ def run(kind, p, d_hidden, share, seed, **setting):
     E = isolated.initial_embedding(p, d_hidden, generator)
     if kind == "shuffled":
         task = lottery(task, generator)
-    smallest = float(typical.scale_free_norm(isolated.minimise(E, task).E, task))
+    smallest = float(scale_free.norm_of(isolated.minimise(E, task).E, task))
     E = isolated.simulate(E, task, GENTLY / 10, 10, method="adaptive", record_every=10, progress=False).E
     kinds = dict(way=way, shuffled=way, lie=lie, typical=typical_at, training=training)
     found = kinds[kind](E, task, smallest, generator, setting)
@@ -93,14 +93,14 @@ def lie(E, task, smallest, generator, setting):
     layer = Isolated(lies, E)
     path = ways.descend(E, task, lambda E, v: layer.velocity(E), strides=120)
     liar = isolated.minimise(path.E, lies).E
-    norm = float(typical.scale_free_norm(liar, task))
-    raised = typical.raised(liar, task, 1.25 * norm, generator)
+    norm = float(scale_free.norm_of(liar, task))
+    raised = scale_free.raised(liar, task, 1.25 * norm, generator)
     options = dict(generator=generator, steps=1000, step=0.01, progress=False)
-    held, lifted = (typical.wander(start, task, **options) for start in (typical.balanced(liar, task), raised))
+    held, lifted = (typical.wander(start, task, **options) for start in (scale_free.balanced(liar, task), raised))
     freed = ways.descend(liar, task, lambda E, v: v, stop_at=1.0)
     return described(path, smallest) | dict(
         end_norm=norm / smallest,
-        end_norm_with_lies=float(typical.scale_free_norm(liar, lies)) / smallest,
+        end_norm_with_lies=float(scale_free.norm_of(liar, lies)) / smallest,
         end_accuracy=float(held.test_accuracy[0]),
         raised_norm=1.25 * norm / smallest,
         raised_accuracy=float(lifted.test_accuracy[0]),
@@ -113,7 +113,7 @@ def lie(E, task, smallest, generator, setting):
 
 def typical_at(E, task, smallest, generator, setting):
     """The motion of the next chapter at a held norm, from the descending flow."""
-    start = typical.descended(E, task, setting["ratio"] * smallest)
+    start = scale_free.descended(E, task, setting["ratio"] * smallest)
     found = typical.wander(start, task, generator, 1000, 0.01, progress=False)
     return dict(first=float(found.test_accuracy[0]), means=found.means(8).tolist(), put_back=float(found.put_back[-1]))
 

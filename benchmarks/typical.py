@@ -13,7 +13,7 @@ import store
 import timing
 import torch
 
-from grokbook import isolated, typical
+from grokbook import isolated, scale_free, typical
 from grokbook.sweep import grid
 from grokbook.tasks import lottery, modular_addition
 
@@ -46,9 +46,11 @@ def run(p, d_hidden, share, shuffled, step, steps, ratio, start, seed, triples_e
     if shuffled:
         task = lottery(task, generator)
     end = isolated.minimise(E, task).E
-    smallest = float(typical.scale_free_norm(end, task))
+    smallest = float(scale_free.norm_of(end, task))
     norm = ratio * smallest
-    starts = dict(flow=lambda: typical.descended(E, task, norm), end=lambda: typical.raised(end, task, norm, generator))
+    starts = dict(
+        flow=lambda: scale_free.descended(E, task, norm), end=lambda: scale_free.raised(end, task, norm, generator)
+    )
     found = typical.wander(starts[start](), task, generator, steps, step, triples_every=triples_every, progress=False)
     return dict(
         smallest=smallest,

@@ -13,7 +13,7 @@ import math
 import store
 import torch
 
-from grokbook import free_readout, isolated, typical
+from grokbook import free_readout, isolated, scale_free
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
 
@@ -30,11 +30,11 @@ def run(p, d_hidden, share, thin, steps, ratio, start, seed):
     task = modular_addition(p, share, generator)
     E = isolated.initial_embedding(p, d_hidden, generator)
     end = isolated.minimise(E, task).E
-    norm = ratio * float(typical.scale_free_norm(end, task))
+    norm = ratio * float(scale_free.norm_of(end, task))
     if start == "flow":
-        point = typical.descended(E, task, BELOW * norm)
+        point = scale_free.descended(E, task, BELOW * norm)
     else:
-        point = typical.raised(end, task, BELOW * norm, generator)
+        point = scale_free.raised(end, task, BELOW * norm, generator)
     length = math.sqrt(norm / 2)
     point = point * (length / point.norm())
     network = free_readout.FreeReadout(task, length**2, thin=thin)

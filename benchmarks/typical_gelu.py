@@ -11,7 +11,7 @@ takes a quarter of an hour of one core.
 import store
 import torch
 
-from grokbook import isolated, typical
+from grokbook import isolated, scale_free, typical
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
 
@@ -46,7 +46,7 @@ def run(p, d_hidden, share, step, steps, level, start, seed):
     begin = passing(E, task, level)
     squares = [float(begin.square().sum()), float(isolated.readout(begin, task, "gelu").square().sum())]
     if start == "later":
-        begin = typical.of_norms(passing(begin, task, LATER), task, squares, generator, "gelu")
+        begin = scale_free.of_norms(passing(begin, task, LATER), task, squares, generator, "gelu")
     found = typical.wander(begin, task, generator, steps, step, "gelu", progress=False)
     return dict(
         squares=squares,

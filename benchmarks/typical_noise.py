@@ -13,7 +13,7 @@ import time
 import store
 import torch
 
-from grokbook import isolated, typical
+from grokbook import isolated, scale_free
 from grokbook.noise import noisy_descent
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -36,9 +36,9 @@ def run(p, d_hidden, share, step, start, batch, label_noise, steps, ratio, seed)
     generator = torch.Generator().manual_seed(seed)
     task = modular_addition(p, share, generator)
     E = isolated.initial_embedding(p, d_hidden, generator)
-    norm = ratio * float(typical.scale_free_norm(isolated.minimise(E, task).E, task))
+    norm = ratio * float(scale_free.norm_of(isolated.minimise(E, task).E, task))
     if start == "flow":
-        E = typical.descended(E, task, norm)
+        E = scale_free.descended(E, task, norm)
         W = isolated.readout(E, task)
     else:
         W = torch.randn(d_hidden, p, generator=generator, dtype=E.dtype)

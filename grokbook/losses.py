@@ -1,5 +1,5 @@
 """Loss functions of the outputs: value, gradient, and the Gauss–Newton metric on outputs, for any leading
-    dimensions."""
+dimensions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

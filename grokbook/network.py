@@ -29,7 +29,7 @@ class FeatureMap:
 
 
 class OneLayer(FeatureMap):
-    """H = σ(XE) with the closed form of its pull. inputs: X as an operator of `grokbook.tasks`; E: (..., n_in, d)."""
+    """H = σ(XE) with the closed form of its pull. inputs: X, one of `grokbook.operators`; E: (..., n_in, d)."""
 
     ndim = 2
 
@@ -92,7 +92,7 @@ class Deep:
     """f(θ, x) = σ(… σ(x E₁) … E_l) W on the inputs X, no biases; θ holds all layers, row by row.
 
     X: (n, n_in); widths: of the hidden layers; θ: (..., d). F(θ): (..., n outputs), sample by sample. Leading
-    dimensions of θ are separate networks. Device and dtype follow X. Products with J come from torch.func. """
+    dimensions of θ are separate networks. Device and dtype follow X. Products with J come from torch.func."""
 
     def __init__(self, X, widths, outputs, activation="relu"):
         checks.real("X", X, (None, None))

@@ -1,52 +1,15 @@
 """Tasks: inputs, targets, the split, and the rule by which an output is right; tables of sums and products, bits, and
-    yours."""
+yours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch.nn.functional import one_hot
 
 from grokbook import checks
-
-
-class Matrix(NamedTuple):
-    """X as an operator. X: (n, n_in), any real matrix."""
-
-    X: torch.Tensor
-
-    def times(self, E):
-        """XE. (..., n_in, d) -> (..., n, d)."""
-        return self.X.to(E) @ E
-
-    def add_transposed(self, G, onto):
-        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d) -> like onto."""
-        return onto.add_(self.X.T.to(G) @ G)
-
-
-class PairSums(NamedTuple):
-    """X as an operator whose rows are e_a + e_b: by indexing, a twentieth of the product."""
-
-    first: torch.Tensor  # (n,) a
-    second: torch.Tensor  # (n,) b
-
-    def times(self, E):
-        """XE. (..., n_in, d) -> (..., n, d)."""
-        return E.index_select(-2, self.first).add_(E.index_select(-2, self.second))
-
-    def add_transposed(self, G, onto):
-        """onto + XᵀG, written over onto. G: (..., n, d), onto: (..., n_in, d) -> like onto."""
-        return onto.index_add_(-2, self.first, G).index_add_(-2, self.second, G)
-
-
-def operator(X):
-    """X as an operator: PairSums where every row is a sum of two one-hots, else Matrix. X: (n, n_in)."""
-    if not bool(((X == 0) | (X == 1) | (X == 2)).all() and (X.sum(1) == 2).all()):
-        return Matrix(X)
-    last = X.shape[1] - 1
-    return PairSums((X > 0).int().argmax(1), last - (X.flip(1) > 0).int().argmax(1))
+from grokbook.operators import operator
 
 
 def largest(outputs, Y):
@@ -87,7 +50,7 @@ class Task:
 
         right: `largest`, `same_sign`, `near` or your own; by default the one that fits the targets: one-hot rows, ±1,
         any others. Raises ValueError for shapes that do not fit, entries that are not finite and a side without
-        samples. """
+        samples."""
         given = dict(X_train=X_train, Y_train=Y_train, X_test=X_test, Y_test=Y_test)
         X_train, Y_train, X_test, Y_test = (_samples(name, array) for name, array in given.items())
         for X, Y, side in ((X_train, Y_train, "train"), (X_test, Y_test, "test")):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokbook import checkpoint, eq20
+from grokbook.descent import Descent
 from grokbook.eq20 import Isolated, lower_gram
-from grokbook.isolated import SimulationError, _Descent, cost, initial_embedding, minimise, readout, simulate, velocity
+from grokbook.isolated import SimulationError, cost, initial_embedding, minimise, readout, simulate, velocity
 from grokbook.network import FeatureMap, ManyLayers, OneLayer
 from grokbook.tasks import boolean, modular_addition, split
 
@@ -383,7 +384,7 @@ def test_the_end_is_the_best_point_seen_and_a_speed_that_is_low_enough_ends_the_
     task, E = case(width=30)
     quick, slow = (minimise(E, task, "gelu", evaluations=2000, tolerance=tolerance) for tolerance in (0.5, 1e-6))
     assert slow.speed < 0.1 < quick.speed <= 0.5 and quick.evaluations < slow.evaluations
-    descent = _Descent(Isolated(task, E, "gelu"), E, 1e-3)
+    descent = Descent(Isolated(task, E, "gelu"), E, 1e-3)
     for point in (E, quick.E, E):
         descent(point.reshape(-1).numpy())
     assert torch.equal(descent.best, quick.E) and descent.lowest == pytest.approx(quick.cost)

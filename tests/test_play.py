@@ -10,7 +10,7 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 
 import chapters
-from grokbook import fourier, integrators, isolated, typical
+from grokbook import fourier, integrators, isolated, scale_free, typical
 from grokbook.display import explore
 from grokbook.network import TwoLayer
 from grokbook.tasks import modular_addition
@@ -121,7 +121,7 @@ def test_the_clock_runs_as_one_over_the_fourth_power(solver):
 
 def test_constant_norm_is_the_books_motion(solver):
     task, E = case(11, 64)
-    E = typical.balanced(E, task)
+    E = scale_free.balanced(E, task)
     generator, steps = torch.Generator().manual_seed(5), 60
     seed = int(torch.randint(2**62, (1,), generator=torch.Generator().manual_seed(5)))
     blocks = []
@@ -166,14 +166,14 @@ def test_a_norm_is_reached_from_both_sides_without_changing_more_than_scale(solv
     job = job_of(task, E)
     start = "const E = Float64Array.from(job.task.E);"
     found = solver(f"{start} return [...holding.balanced(job.task, E, new eq20.Isolated(job.task))];", **job)
-    assert away(found, typical.balanced(E, task)) < 1e-9
-    norm = float(typical.scale_free_norm(E, task))
+    assert away(found, scale_free.balanced(E, task)) < 1e-9
+    norm = float(scale_free.norm_of(E, task))
     body = """const path = holding.towardsNoise(Float64Array.from(job.task.E), 3);
         const E = holding.crossing(job.task, path, job.norm, new eq20.Isolated(job.task));
         return E && [...E];"""
     below = isolated.minimise(E, task).E
     E_up = torch.tensor(solver(body, **job_of(task, below), norm=2 * norm / 3), dtype=torch.float64).view_as(E)
-    assert float(typical.scale_free_norm(E_up, task)) == pytest.approx(2 * norm / 3, rel=1e-3)
+    assert float(scale_free.norm_of(E_up, task)) == pytest.approx(2 * norm / 3, rel=1e-3)
     assert float(isolated.cost(E_up, task)) == pytest.approx(2 * norm / 3, rel=1e-3)
     assert solver(body, **job_of(task, below), norm=1e6) is None
 

@@ -19,7 +19,7 @@ from torch import nn
 
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
 MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical", "margin"]
-MODULES += ["ways", "free_readout", "noise", "clock", "copositive", "price"]
+MODULES += ["operators", "scale_free", "ways", "free_readout", "noise", "clock", "copositive", "price"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
@@ -58,7 +58,7 @@ isolated.readout(E, TASK); isolated.cost(E, TASK); isolated.velocity(E, TASK)
 r=6, s=11 | isolated.simulate(E, TASK, snapshot_every=1, **options)
 r=6 | typical.wander(E, TASK, generator(), 25, progress=False)
 parts=5 | typical.wander(E, TASK, generator(), 25, progress=False).means(5)
-typical.scale_free_norm(E, TASK); typical.balanced(E, TASK)
+scale_free.norm_of(E, TASK); scale_free.balanced(E, TASK)
 eq20.Isolated(TASK, E); SOLVER.solve(E); SOLVER.cost(E); SOLVER.velocity(E); SOLVER.record(E, SOLVER.solve(E))
 eq20.lower_gram(G); linalg.factorised(G @ G.mT); fourier.features(draw(*lead, 11, 6)); measure.cosine(flat, flat)
 k=5 | measure.chatter(draw(5, *lead))
@@ -72,7 +72,8 @@ r=6, layers=2 | training.train(TWO, TASK, theta=two, snapshots=True, **options)
 training.train_to(TWO, TASK, 1e-3 * torch.arange(6), 0.1, two)
 """
 WITHOUT_LEADING = """
-tasks.operator(X); tasks.Matrix(X); tasks.operator(ONE_HOT); tasks.PairSums(*SUMS); tasks.inputs(PAIRS, 7)
+operators.operator(X); operators.Matrix(X); operators.operator(ONE_HOT); operators.PairSums(*SUMS)
+tasks.inputs(PAIRS, 7)
 tasks.unordered_pairs(7); tasks.Task.p.fget(TASK); tasks.Task.labels_train.fget(TASK); tasks.Task.inputs.func(TASK)
 tasks.Task.labels_test.fget(TASK)
 n=12 | tasks.Task.inputs_test.func(TASK)
@@ -87,8 +88,8 @@ ways.ways(draw(7, 9), generator())
 r=6 | ways.descend(draw(7, 9), TASK, STRAIGHT, strides=5)
 r=6 | ways.Descent.scale_free.fget(ways.descend(draw(7, 9), TASK, STRAIGHT, strides=5))
 t=12, m=8 | ways.wrong_answers(TASK, generator())
-typical.descended(draw(7, 9), TASK, 50.0); typical.raised(draw(7, 9).flip(0), TASK, 40.0, generator())
-typical.of_norms(draw(7, 9).flip(0), TASK, [63.0, 7.7], generator())
+scale_free.descended(draw(7, 9), TASK, 50.0); scale_free.raised(draw(7, 9).flip(0), TASK, 40.0, generator())
+scale_free.of_norms(draw(7, 9).flip(0), TASK, [63.0, 7.7], generator())
 free_readout.FreeReadout(TASK, 99.0); FREE_READOUT.log_weight(draw(7, 9)); FREE_READOUT.readout(draw(7, 9), generator())
 free_readout.on_sphere(FREE_READOUT.log_weight, draw(7, 9), generator(), 3, 0.1)
 r=6 | noise.noisy_descent(draw(7, 9), draw(9, 8), TASK, generator(), 0.1, 10, record_every=2)
@@ -141,7 +142,7 @@ def draw(*shape):
 
 TASK = book.tasks.Task.from_arrays(*(ARRAYS := [draw(5, 7), draw(5, 8), draw(12, 7), draw(12, 8)]))
 X, Y, PAIRS = TASK.X_train, TASK.Y_train, torch.arange(56).view(28, 2) % 7
-SUMS = book.tasks.operator(ONE_HOT := book.tasks.inputs(PAIRS[:5], 7))
+SUMS = book.operators.operator(ONE_HOT := book.tasks.inputs(PAIRS[:5], 7))
 DEEP, TWO = book.network.Deep(X, [9, 10], 8), book.network.TwoLayer(X, 9, 8)
 ONE_LAYER, MANY = book.network.OneLayer(TASK.inputs), book.network.ManyLayers(TASK.inputs, 7, [9, 10])
 SOLVER, RELU = book.eq20.Isolated(TASK, draw(7, 9)), book.activations.activation_of("relu")

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grokbook.operators import Matrix, PairSums, operator
 from grokbook.tasks import (
-    Matrix,
-    PairSums,
     Task,
     boolean,
     inputs,
@@ -17,7 +16,6 @@ from grokbook.tasks import (
     modular_addition,
     modular_multiplication,
     near,
-    operator,
     same_sign,
     split,
     table,

@@ -7,9 +7,10 @@ import torch
 from grokbook.eq20 import Isolated
 from grokbook.isolated import initial_embedding, minimise, readout
 from grokbook.measure import power
+from grokbook.scale_free import balanced, descended, norm_of, of_norms, raised
 from grokbook.stored import stored_runs
 from grokbook.tasks import modular_addition
-from grokbook.typical import Wandering, _Motion, balanced, descended, of_norms, raised, scale_free_norm, wander
+from grokbook.typical import Wandering, _Motion, wander
 
 P, WIDTH = 5, 16
 
@@ -194,18 +195,18 @@ def test_balancing_makes_the_layers_equal_and_keeps_the_outputs():
     torch.testing.assert_close(
         torch.relu(task.X_test @ even) @ W, torch.relu(task.X_test @ E) @ readout(E, task), rtol=1e-8, atol=1e-8
     )
-    assert float(scale_free_norm(even, task)) == pytest.approx(2 * float(W.square().sum()))
-    assert float(scale_free_norm(3 * E, task)) == pytest.approx(float(scale_free_norm(E, task)))
+    assert float(norm_of(even, task)) == pytest.approx(2 * float(W.square().sum()))
+    assert float(norm_of(3 * E, task)) == pytest.approx(float(norm_of(E, task)))
 
 
 def test_descending_and_raising_reach_the_norm_that_is_asked_for():
     task = modular_addition(P, 0.7, generator())
     E = initial_embedding(P, WIDTH, generator())
     end = minimise(E, task).E
-    low, high = float(scale_free_norm(end, task)), float(scale_free_norm(E, task))
+    low, high = float(norm_of(end, task)), float(norm_of(E, task))
     wanted = (low * high) ** 0.5
     for found in (descended(E, task, wanted), raised(end, task, wanted, generator())):
-        assert float(scale_free_norm(found, task)) == pytest.approx(wanted, rel=1e-6)
+        assert float(norm_of(found, task)) == pytest.approx(wanted, rel=1e-6)
         assert found.square().sum() == pytest.approx(float(readout(found, task).square().sum()))
     with pytest.raises(ValueError, match="is below norm"):
         descended(end, task, high)

@@ -15,11 +15,12 @@ from grokbook.display import figures, inline
 MAX_FRAMES = 40
 
 
-def scrub(draw, values, *, name, label, alt, columns=1, height=3.0, form="{:.2f}", start=0):
+def scrub(draw, values, *, name, label, alt, panels=1, height=3.0, form="{:.2f}", start=0):
     """A slider through pictures drawn now, so that it moves in a page without a kernel.
 
-    draw(axes, value) draws one frame; values: at most 40; name: unique in the page; label: what the slider changes;
-    alt: a text, or a function of the value; form: how a value is written, a format string or a function.
+    draw(axes, value) draws one frame; panels stand one under the other, so that a telephone shows them large enough to
+    read, each `height` inches high. values: at most 40; name: unique in the page; label: what the slider changes; alt:
+    a text, or a function of the value; form: how a value is written, a format string or a function.
     Returns an HTML object. Raises ValueError for no values or too many.
     """
     values = list(values)
@@ -28,7 +29,7 @@ def scrub(draw, values, *, name, label, alt, columns=1, height=3.0, form="{:.2f}
     if not -len(values) <= start < len(values):
         raise ValueError(f"start={start} is outside the {len(values)} values")
     write = form if callable(form) else form.format
-    frames = [_frame(draw, value, columns, height) for value in values]
+    frames = [_frame(draw, value, panels, height) for value in values]
     texts = [write(value) for value in values]
     describe = alt if callable(alt) else lambda value: f"{alt} ({label}: {write(value)})"
     alts = [describe(value) for value in values]
@@ -53,9 +54,9 @@ def live(draw, *, columns=1, height=3.0, **controls):
     return ipywidgets.interactive(redraw, **sliders)
 
 
-def _frame(draw, value, columns, height):
+def _frame(draw, value, panels, height):
     """One picture as a data address: a PNG of at most 64 colours, a third of the size of the full one."""
-    figure, axes = figures.canvas(columns=columns, height=height)
+    figure, axes = figures.canvas(rows=panels, height=height)
     buffer = io.BytesIO()
     try:
         draw(axes, value)
