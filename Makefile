@@ -13,12 +13,13 @@ export OMP_NUM_THREADS
 notebooks: export TQDM_DISABLE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: help book test lint unit notebooks pages lab execute drift bench clean
+.PHONY: help book test lint unit processes notebooks pages lab execute drift bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book      build the pages into _build/html"
-	@echo "make test      check style, code, every notebook, the pages, and the pages in a browser"
+	@echo "make test      all checks: lint, unit, processes, notebooks and pages, each of which is a target too"
+	@echo "make unit      check the mathematics and the rules of the format, in about a minute"
 	@echo "make lab       open the chapters in JupyterLab"
 	@echo "make execute   run the notebooks whose outputs are out of step, and rebuild the table of claims"
 	@echo "make drift     run the notebooks as other processors would round, and name the cells that differ"
@@ -35,13 +36,19 @@ $(READY): requirements.txt pyproject.toml
 book: $(READY)
 	$(RUN) scripts/build.py
 
-test: lint unit notebooks pages
+test: lint unit processes notebooks pages
 
 lint: $(READY)
 	$(RUN) -m ruff check
 
+# What a computation or a rule of the format returns. Here and below, -n 2 is two workers, and with loadfile each takes
+# a file at a time, so that what a file prepares is prepared once.
 unit: $(READY)
-	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests --ignore tests/test_build.py --ignore tests/test_browser.py
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests/unit
+
+# What starts other processes: sweeps and their deaths, Dask, the scripts as commands, the README's examples.
+processes: $(READY)
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests/processes
 
 # The longest notebooks, which start first, so that no worker is left with one of them at the end.
 LONGEST := book/simulation.ipynb book/typical.ipynb book/referees.ipynb
@@ -50,8 +57,10 @@ LONGEST := book/simulation.ipynb book/typical.ipynb book/referees.ipynb
 notebooks: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadscope --no-loadscope-reorder --nbval $(LONGEST) $(filter-out $(LONGEST),$(wildcard book/*.ipynb))
 
+# What a reader sees: the book, built once, its pages and what runs in them, in a browser. With loadgroup a worker takes
+# the tests of one xdist_group at a time, the largest first: one builds while the other tries what needs no built page.
 pages: $(READY)
-	$(RUN) -m pytest -p no:cacheprovider -n 2 -rs tests/test_build.py tests/test_browser.py
+	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadgroup -rs tests/pages
 
 # Jupyter refuses to run as root, as whom containers run, unless it is told to.
 lab: $(READY)

@@ -20,7 +20,10 @@ LIVE = chapters.PACKAGE / "display" / "live"
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Press to the end, on a machine that does other things as well; alone, it takes a second.
 PATIENCE = 60_000
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright"),
+    pytest.mark.xdist_group("play"),
+]
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Live</title>
 <meta name="viewport" content="width=device-width"><body><main><h1>Live</h1>{}</main></body></html>"""

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 import chapters
 
 PAGES = [*(page for _, page in chapters.contents()), "genindex"]
+EACH = [pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in PAGES]  # a worker opens a page once
 MOST_REQUESTS, MOST_BYTES = 20, 1_500_000
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
@@ -99,7 +100,7 @@ SLIDER = """(figure, value) => {
 }"""
 
 
-@pytest.fixture(scope="module", params=PAGES)
+@pytest.fixture(scope="module", params=EACH)
 def opened(request, browser, html):
     """A page read from its file, as someone does who was sent the folder."""
     with Visit(browser, (html / f"{request.param}.html").as_uri()) as visit:
@@ -222,7 +223,7 @@ def dress(visit, scheme):
     visit.tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EACH)
 def test_page_is_accessible(browser, site, page):
     """Structure on a telephone and a wide screen, colours in light and dark.
 

@@ -17,7 +17,10 @@ from grokbook.levelset import LevelSet
 from grokbook.network import TwoLayer
 
 WIDE, NARROW = {"width": 722, "height": 900}, {"width": 390, "height": 844}
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:playwright"),
+    pytest.mark.xdist_group("valley"),
+]
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Valley</title>
 <meta name="viewport" content="width=device-width"><body><main><h1>Valley</h1>{}</main></body></html>"""

@@ -83,7 +83,7 @@ def test_distance_to_a_plane(a, b, offset, normal):
     assert of(toys.line(point(*normal), offset)).distance(point(a, b, 1.0)).item() == pytest.approx(expected, abs=1e-10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(NEAR, st.floats(-4, 6))
 def test_distance_to_the_parabola(a, b):
     assume(abs(a) > 1e-2)  # on the axis both sides are nearest, see below

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import re
+from functools import cache
 
 import nbformat
 import pytest
@@ -17,6 +18,15 @@ NOTEBOOKS = chapters.notebooks()
 PAGES = sorted(chapters.BOOK.glob("*.md"))
 LISTED_NAMES = re.compile(r"^```\{eval-rst\}\n\.\. automodule::.*?^```$", re.DOTALL | re.MULTILINE)  # of the API page
 NAMES = [rule.__name__ for rule in rules.RULES]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """The contents and the address stay as they are during the tests: YAML takes longer to read than most rules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chapters, "contents", cache(chapters.contents))
+        patch.setattr(set_repository, "configured", cache(set_repository.configured))
+        yield
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -24,7 +24,7 @@ book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for 
 
 # What is public and is neither called below nor returned from there.
 EXCEPTIONS = {
-    "dual.largest_ratio": "returns a plain float before its direction: tests/test_dual.py checks both",
+    "dual.largest_ratio": "returns a plain float before its direction: tests/unit/test_dual.py checks both",
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",

@@ -18,6 +18,7 @@ from grokbook.display import figures
 sys.path.append(str(chapters.BOOK / "_ext"))
 import stacked
 
+pytestmark = pytest.mark.xdist_group("stacked")
 RED, GREEN, BLUE, PINK = COLOURS = [(255, 0, 0), (0, 200, 0), (0, 0, 255), (255, 0, 255)]
 
 

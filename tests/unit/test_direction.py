@@ -29,7 +29,7 @@ def memorised():
     task = modular_addition(5, generator=generator(), test_size=3)
     net = TwoLayer(task.X_train, 40, 5, "gelu")
     decay = 1e-5
-    theta = train(net, task, 1.0, decay, 20_000, generator=generator(1), record_every=20_000, progress=False).theta
+    theta = train(net, task, 1.0, decay, 6000, generator=generator(1), record_every=6000, progress=False).theta
     return net, task, theta, decay
 
 

@@ -14,6 +14,7 @@ import rules
 
 PAGES = [page for _, page in chapters.contents()]
 LARGEST_PAGE = 3_000_000
+pytestmark = pytest.mark.xdist_group("build")  # the largest group goes first, and builds
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
 
 
