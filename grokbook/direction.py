@@ -29,6 +29,15 @@ def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMOR
     """
     if at not in ("nearest", "here"):
         raise ValueError(f"at={at!r}; known are 'nearest' (the point of Z near theta) and 'here' (theta itself)")
+    require_memorised(level_set, theta, memorised)
+    point = level_set.retract(theta) if at == "nearest" else theta
+    return Direction(level_set.tangent(point, -theta), point, float((point - theta).norm()))
+
+
+def require_memorised(level_set, theta, memorised=MEMORISED):
+    """Raise ValueError where there is no direction along Z to speak of, at θ: (d,).
+
+    That is for fewer parameters than equations (Assumption 4.1) and for |F − y| > memorised (1 + |y|)."""
     equations = len(level_set.y)
     if len(theta) < equations:
         raise ValueError(
@@ -43,8 +52,6 @@ def norm_minimising_direction(level_set, theta, *, at="nearest", memorised=MEMOR
             f"not memorised: |F − y| is {missed:.2g} and must be at most {memorised:.2g} (1 + |y|) = {allowed:.2g}; "
             "train longer, lower the decay, or pass memorised= if this is meant"
         )
-    point = level_set.retract(theta) if at == "nearest" else theta
-    return Direction(level_set.tangent(point, -theta), point, float((point - theta).norm()))
 
 
 def weighted_flow(network, ratio):

@@ -96,8 +96,10 @@ class Equations:
             expected = self.jvp(theta, self.vjp(theta, u))
             if (gram @ u - expected).norm() <= torch.finfo(theta.dtype).eps ** 0.5 * expected.norm():
                 return gram
-        rows = torch.eye(len(self.entries), dtype=theta.dtype, device=theta.device)
-        return vmap(lambda u: self.jvp(theta, self.vjp(theta, u)), chunk_size=self.chunk)(rows)
+        return gram_of_products(self, theta, self.chunk)
+
+    def __len__(self):
+        return len(self.entries)
 
     def _by_layers(self, theta):
         """Σ over the Linear layers of (ΔΔᵀ) ⊙ (AAᵀ + 1), A: what goes in, Δ: each row's derivatives by what comes out.
@@ -121,6 +123,37 @@ class Equations:
             inner = layer.weight.requires_grad * (A @ A.T) + bias
             gram += (delta @ delta.T) * inner[self.samples][:, self.samples]
         return gram
+
+
+class Scaled:
+    """The same equations in the coordinates θ/√metric, in which the metric Σ v²/metric is the plain one.
+
+    equations: Equations; metric: (d,) positive. Products are taken with J√metric at a θ in its own coordinates.
+    """
+
+    def __init__(self, equations, metric):
+        self.equations, self.roots = equations, metric.sqrt()
+
+    def vjp(self, theta, u):
+        """√metric Jᵀu. (d,), (m,) -> (d,)."""
+        return self.roots * self.equations.vjp(theta, u)
+
+    def jvp(self, theta, v):
+        """J √metric v. (d,), (d,) -> (m,)."""
+        return self.equations.jvp(theta, self.roots * v)
+
+    def gram(self, theta):
+        """J metric Jᵀ. (d,) -> (m, m)."""
+        return gram_of_products(self, theta, self.equations.chunk)
+
+    def __len__(self):
+        return len(self.equations)
+
+
+def gram_of_products(products, theta, chunk):
+    """J Jᵀ, `chunk` rows at a time, from as many backward passes and passes through them as there are rows."""
+    rows = torch.eye(len(products), dtype=theta.dtype, device=theta.device)
+    return vmap(lambda u: products.jvp(theta, products.vjp(theta, u)), chunk_size=chunk)(rows)
 
 
 def _require_deterministic(module):

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from grokbook import checks, linalg
-from grokbook.direction import MEMORISED, norm_minimising_direction
-from grokbook.equations import CHUNK, Equations, run
+from grokbook.direction import MEMORISED, require_memorised
+from grokbook.equations import CHUNK, Equations, Scaled, run
 from grokbook.jacobians import MatrixFree
 from grokbook.levelset import LevelSet
 from grokbook.measure import cosine
@@ -126,17 +126,33 @@ class Probe:
         """JJᵀ. -> (m, m)."""
         return self._equations().gram(self.theta())
 
-    def tangent(self, v, kinks=None):
-        """(I − J⁺J)v, the part of v along Z. v: (d,), or what `flatten` takes -> (d,)."""
-        return MatrixFree(self._equations(kinks), self.theta()).tangent(self.flatten(v))
+    def tangent(self, v, kinks=None, metric=None):
+        """(I − J⁺J)v, the part of v along Z. v: (d,), or what `flatten` takes -> (d,).
 
-    def direction(self, memorised=MEMORISED, kinks=None):
-        """(I − J⁺J)(−θ), Eq. 29: the direction along Z in which |θ| falls fastest. -> (d,).
+        metric: (d,) positive makes it (I − PJᵀ(JPJᵀ)⁺J)v with P = diag(metric), which is orthogonal where lengths are
+        Σ v²/metric: what is left of v where an optimiser turns the loss's force into P times it.
+        """
+        return self.projection(kinks, metric)(v)
+
+    def projection(self, kinks=None, metric=None):
+        """`tangent` as a function of v alone, for several vectors at one θ: what costs time is done once."""
+        if metric is None:
+            along = MatrixFree(self._equations(kinks), self.theta())
+            return lambda v: along.tangent(self.flatten(v))
+        metric = self.flatten(metric)
+        if not bool((metric > 0).all()):
+            raise ValueError(f"{int((metric <= 0).sum())} of the {len(metric)} entries of metric are not positive")
+        scaled = Scaled(self._equations(kinks), metric)
+        along = MatrixFree(scaled, self.theta())
+        return lambda v: scaled.roots * along.tangent(self.flatten(v) / scaled.roots)
+
+    def direction(self, memorised=MEMORISED, kinks=None, metric=None):
+        """(I − J⁺J)(−θ), Eq. 29: the direction along Z in which |θ| falls fastest. -> (d,). metric as in `tangent`.
 
         Raises ValueError for fewer parameters than equations and for |F − y| > memorised (1 + |y|).
         """
-        level_set = LevelSet(self.F, self.targets, products=self._equations(kinks))
-        return norm_minimising_direction(level_set, self.theta(), at="here", memorised=memorised).vector
+        require_memorised(LevelSet(self.F, self.targets), self.theta(), memorised)
+        return self.tangent(-self.theta(), kinks, metric)
 
     def cosine(self, update, **options):
         """cos∠(update, direction(**options)): 1 if update: (d,) goes straight down the norm along Z."""

@@ -33,7 +33,8 @@ SCAFFOLDING = ("claim", "note", "figures.canvas", "plt.show", "explore.", "dragg
 MOVING = ("scrub(", "explore.play(", "draggable(")
 BLOCKS = re.compile(r"prf:[a-z]+|exercise|note|tip|important|warning")
 # What every notebook may import: the package's own requirements and the standard library, all there on Colab.
-LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "matplotlib", "ipywidgets", "IPython", "joblib", "tqdm", "PIL"}
+LIBRARIES = {"grokbook", "torch", "numpy", "scipy", "sklearn", "matplotlib", "ipywidgets", "IPython"}
+LIBRARIES |= {"joblib", "tqdm", "PIL"}
 MACHINE_PATHS = re.compile(r"(?<![\w/.:])(?:/(?:work|home|root|tmp|opt|mnt|Users|usr|var)/[\w.])")
 ADDRESS_IN_MEMORY = re.compile(r"\bat 0x[0-9a-f]{6,}")
 REMOTE_SOURCE = re.compile(r"""(?:\bsrc|<link[^>]*\bhref)\s*=\s*["']?(?:https?:)?//""", re.IGNORECASE)

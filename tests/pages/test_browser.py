@@ -164,6 +164,44 @@ def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site):
         assert visit.tab.evaluate(IDLE_STOPS) == 0
 
 
+# Numbers what the Tab key must reach, and returns how many there are. Of radio buttons it reaches the chosen one.
+STOPS = """() => {
+    const stops = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+        .filter(stop => stop.tabIndex >= 0 && !stop.disabled && stop.type !== "hidden" && stop.getClientRects().length)
+        .filter(stop => stop.checkVisibility({ visibilityProperty: true }))
+        .filter(stop => stop.type !== "radio" || stop.checked);
+    stops.forEach((stop, number) => (stop.dataset.stop = number));
+    return stops.length;
+}"""
+# Where the focus is, and whether a reader sees it: a ring, or in an SVG a ring of its own.
+FOCUS = """() => {
+    const focus = document.activeElement, style = getComputedStyle(focus);
+    if (focus === document.body) return null;
+    focus.getAnimations({ subtree: true }).forEach(animation => animation.finish());
+    const ring = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+    const drawn = focus.querySelector(".valley-focus");
+    return [Number(focus.dataset.stop ?? -1), ring || (drawn && parseFloat(getComputedStyle(drawn).strokeWidth) > 3),
+        focus.outerHTML.slice(0, 100)];
+}"""
+
+
+@pytest.mark.parametrize("page", ["intro", "toy_models", "play", "search"])
+def test_the_keyboard_alone_goes_everywhere_and_is_seen(browser, site, page):
+    with Visit(browser, f"{site}/{page}.html") as visit:
+        reached, unseen, stops = set(), [], visit.tab.evaluate(STOPS)
+        for _ in range(2 * stops):
+            visit.tab.keyboard.press("Tab")
+            found = visit.tab.evaluate(FOCUS)
+            if found is None:  # past the last one: nothing holds the key
+                break
+            reached.add(found[0])
+            if not found[1]:
+                unseen.append(found[2])
+        assert found is None
+        assert stops > 30 and reached >= set(range(stops))
+        assert not unseen
+
+
 FOLDS = """() => [...document.querySelectorAll(".cell:not(.tag_hide-cell) details.hide.above-input")]
     .map(fold => fold.open)"""
 

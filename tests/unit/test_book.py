@@ -298,7 +298,7 @@ BREACHES = {
         add_text("Look in /home/someone/book."),
         add_output(2, new_output("stream", name="stdout", text="saved to /tmp/run.pt")),
     ],
-    "only_known_libraries": [set_source(4, "import pandas\nscrub(draw)"), set_source(4, "from sklearn import svm")],
+    "only_known_libraries": [set_source(4, "import pandas\nscrub(draw)"), set_source(4, "from seaborn import kdeplot")],
     "file_is_tidy": [lambda notebook: notebook.metadata.update(jupytext={}, widgets={})],
 }
 

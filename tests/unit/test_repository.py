@@ -47,6 +47,8 @@ IMPORTS = {
     "direction": {"linalg"},
     "equations": {"checks"},  # what a module computes; probe is what users call
     "probe": {"checks", "linalg", "equations", "jacobians", "levelset", "direction", "measure"},
+    "watch": {"checks", "direction", "levelset", "measure", "probe"},
+    "attention": {"checks"},
     "integrators": {"checks"},
     "flow": {"checks", "checkpoint", "integrators", "display.progress"},
     "training": {"checks", "checkpoint", "flow", "integrators", "losses", "measure"},
