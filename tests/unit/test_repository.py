@@ -162,7 +162,7 @@ def test_ranges_admit_the_pins_and_colab():
         project = tomllib.load(file)["project"]
     colab = {"torch": "2.11.0", "numpy": "2.1.3", "scipy": "1.16.3", "matplotlib": "3.10.0", "pillow": "11.3.0"}
     colab |= {"ipywidgets": "7.7.1", "ipython": "7.34.0", "joblib": "1.5.3", "tqdm": "4.67.3"}  # August 2026
-    colab |= {"cloudpickle": "3.1.2"}
+    colab |= {"cloudpickle": "3.1.2", "scikit-learn": "1.6.1"}
     for requirement in map(Requirement, project["dependencies"]):
         name = canonicalize_name(requirement.name)
         assert requirement.specifier.contains(pins()[name]), requirement

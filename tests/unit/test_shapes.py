@@ -27,6 +27,7 @@ EXCEPTIONS = {
     "dual.largest_ratio": "returns a plain float before its direction: tests/unit/test_dual.py checks both",
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
+    "probe.Probe.projection": "returns a function, which probe.Probe.tangent calls",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",
 }
 
@@ -110,6 +111,7 @@ r=2, d=6 | levelset.LevelSet(Z.F, Z.y, None, Z.constraints)
 r=2 | Z.residual(v); Z.jacobian(v); Z.rank(v); Z.dimension(v); Z.is_singular(v); Z.require_regular(v); Z.retract(v)
 r=2 | Z.multipliers(v, -v); Z.normal(v, -v); Z.tangent(v, -v); Z.project(v, -v); Z.distance(v, -v)
 nearest.project(Z, v, -v); direction.norm_minimising_direction(Z, v, memorised=9.0)
+direction.require_memorised(Z, v, memorised=9.0)
 d=135 | direction.weighted_flow(TWO, 2.0)
 m=24, d=44 | PROBE.theta(); PROBE.residual(); PROBE.loss_gradient(); PROBE.gram(); PROBE.direction(); PROBE.check(free)
 m=24, d=44 | PROBE.flatten(free); PROBE.flatten(NAMED); PROBE.F(free); PROBE.jvp(free); PROBE.vjp(draw(24))
