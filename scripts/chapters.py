@@ -1,6 +1,7 @@
 """The book's pages, its notebooks, and what a notebook's outputs depend on; shared by the scripts and the tests."""
 
 import ast
+import functools
 import hashlib
 import os
 import re
@@ -112,7 +113,7 @@ def reached_modules(notebook, package=PACKAGE):
         if name in reached or path is None:
             continue
         reached[name] = path
-        waiting |= imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+        waiting |= _read_once(path.read_text(encoding="utf-8"))[0]
     return [reached[name] for name in sorted(reached)]
 
 
@@ -138,6 +139,13 @@ def is_docstring(statements):
     )
 
 
+@functools.cache
+def _read_once(source):
+    """What a module of this source imports, and its essence as a text: chapters share most of their modules."""
+    tree = ast.parse(source)
+    return imported_modules(tree), repr(essence(tree))
+
+
 def fingerprint(notebook, package=PACKAGE):
     """sha256 over the meaning of the code cells and of every grokbook module that they reach."""
     digest = hashlib.sha256()
@@ -145,8 +153,8 @@ def fingerprint(notebook, package=PACKAGE):
         silent = cell.source.rstrip().endswith(";")  # the one sign of layout that changes what a cell shows
         digest.update(f"{essence(syntax_tree(cell.source).body)!r}{silent}\0".encode())
     for path in reached_modules(notebook, package):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        digest.update(f"{path.stem}\0{essence(tree)!r}\0".encode())
+        _, meaning = _read_once(path.read_text(encoding="utf-8"))
+        digest.update(f"{path.stem}\0{meaning}\0".encode())
     return digest.hexdigest()
 
 
