@@ -148,3 +148,14 @@ class TestRefusals:
         net, task, theta, _ = memorised
         with pytest.raises(ValueError, match="memorised=nan"):
             norm_minimising_direction(LevelSet(net.F, task.Y_train, net), theta, memorised=float("nan"))
+
+
+@pytest.mark.parametrize(("first", "raises"), [(1.39, False), (1.41, True)])
+def test_what_has_memorised_ends_at_a_fifth(first, raises):
+    line = LevelSet(lambda theta: theta[:1], torch.ones(1, dtype=torch.float64))
+    theta = torch.tensor([first, 2.0], dtype=torch.float64)  # |F − y| may be 0.2 (1 + |y|) = 0.4
+    if raises:
+        with pytest.raises(ValueError, match=r"\|F − y\| is 0.41 and must be at most 0.2 \(1 \+ \|y\|\) = 0.4"):
+            norm_minimising_direction(line, theta)
+    else:
+        assert norm_minimising_direction(line, theta).vector.tolist() == [0, -2]

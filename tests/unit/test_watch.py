@@ -146,6 +146,8 @@ def test_a_metric_turns_the_projection():
     assert torch.allclose(along, probe.tangent(-probe.theta(), metric=P))
     with pytest.raises(ValueError, match="1 of the 86 entries of metric are not positive"):
         probe.tangent(v, metric=torch.cat([-P[:1], P[1:]]))
+    with pytest.raises(ValueError, match="1 of the 86 entries of metric are not positive"):
+        probe.tangent(v, metric=torch.cat([0 * P[:1], P[1:]]))
 
 
 def test_attention_reads_two_symbols():
