@@ -391,6 +391,14 @@ def test_the_end_is_the_best_point_seen_and_a_speed_that_is_low_enough_ends_the_
     assert descent.speed == pytest.approx(quick.speed)
 
 
+def test_the_descent_is_given_the_gradient_of_the_cost():
+    task, E = case(width=30)
+    descent = Descent(Isolated(task, E, "gelu"), E, 1e-3)
+    step = 1e-5 * torch.randn(E.shape, generator=torch.Generator().manual_seed(1), dtype=E.dtype)
+    (low, _), (_, gradient), (high, _) = (descent((E + s * step).reshape(-1).numpy()) for s in (-1, 0, 1))
+    assert (high - low) / 2 == pytest.approx(float(gradient @ step.reshape(-1).numpy()), rel=1e-5)
+
+
 def test_a_rounded_start_that_cannot_be_solved_is_an_error(monkeypatch):
     task, E = case(width=30)
     solve, calls = Isolated.solve, []
