@@ -48,7 +48,7 @@ class Watch:
 
     def __init__(self, module, inputs, targets, optimiser, at, window=50, **options):
         self.module, self.optimiser, self.window = module, optimiser, checks.whole("window", window, 1)
-        self.inputs, self.targets = (x.double() if x.is_floating_point() else x for x in (inputs, targets))
+        self.inputs, self.targets = map(_in_double, (inputs, targets))
         self.at = sorted(checks.whole("at", step) for step in at)
         self.options, self.stretches, self._begun = options, [], None
         crowded = [later for step, later in zip(self.at, self.at[1:], strict=False) if later - step < self.window]
@@ -59,10 +59,15 @@ class Watch:
         settings(optimiser)
         probe = self._probe()
         require_memorised(LevelSet(probe.F, probe.targets), probe.theta(), math.inf)  # enough parameters
+        if not probe.targets.any():
+            raise ValueError(f"all {len(probe.targets)} targets are zero, which weights of zero fit; give others")
 
     def __call__(self, step):
-        """Begin or end a stretch if it is time to."""
-        if self._begun is not None and step == self._begun[0] + self.window:
+        """Begin or end a stretch if it is time to. Raises ValueError where the step that ends one was left out."""
+        end = None if self._begun is None else self._begun[0] + self.window
+        if end is not None and step > end:
+            raise ValueError(f"step {step} came without step {end}, where a stretch ends; call once every step")
+        if step == end:
             self._end()
         if step in self.at:
             self._begin(step)
@@ -98,6 +103,10 @@ class Watch:
                 own_speed=None if own is None else _speed(moved, own, reach),
             )
         )
+
+
+def _in_double(data):
+    return data.double() if torch.is_tensor(data) and data.is_floating_point() else data
 
 
 def _speed(moved, direction, reach):

@@ -65,7 +65,7 @@ def nearest_on_parabola(a, b):
 # Closed forms --------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(NEAR, NEAR, st.floats(0.2, 4))
 def test_distance_to_a_circle(a, b, radius):
     assume(math.hypot(a, b) > 1e-3)

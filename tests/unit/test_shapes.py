@@ -19,7 +19,7 @@ from torch import nn
 
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
 MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical", "margin"]
-MODULES += ["operators", "scale_free", "ways", "free_readout", "noise", "clock", "copositive", "price"]
+MODULES += ["operators", "scale_free", "ways", "free_readout", "noise", "clock", "copositive", "price", "watch"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
@@ -28,6 +28,9 @@ EXCEPTIONS = {
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
     "probe.Probe.projection": "returns a function, which probe.Probe.tangent calls",
+    "watch.Watch": "takes what its module takes: tests/unit/test_watch.py watches",
+    "watch.Stretch": "plain numbers",
+    "watch.settings": "returns plain numbers",
     "probe.Probe": "takes what its module takes, of any shape: its methods are called",
 }
 
@@ -115,6 +118,7 @@ direction.require_memorised(Z, v, memorised=9.0)
 d=135 | direction.weighted_flow(TWO, 2.0)
 m=24, d=44 | PROBE.theta(); PROBE.residual(); PROBE.loss_gradient(); PROBE.gram(); PROBE.direction(); PROBE.check(free)
 m=24, d=44 | PROBE.flatten(free); PROBE.flatten(NAMED); PROBE.F(free); PROBE.jvp(free); PROBE.vjp(draw(24))
+m=24, d=44 | watch.metric(ADAM, [*NAMED.values()])
 m=24, d=44 | PROBE.tangent(free); PROBE.cosine(free); PROBE.tangential_share(free); PROBE.smallest_singular_value()
 k=2, m=3 | margin.weakest(UNHELD, draw(2, 6), 9.0)
 n_in=7 | price.price(TASK, 9, generator(), evaluations=6); price.least_price(TASK)
@@ -157,6 +161,7 @@ UNHELD = book.levelset.LevelSet(Z.F, Z.y)
 DENSE, FREE = book.jacobians.Dense(MATRIX), book.jacobians.MatrixFree(TWO, draw(135), draw(6, 135))
 MODULE = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)).double()
 PROBE, NAMED = book.probe.Probe(MODULE, draw(6, 3), MODULE(draw(6, 3)).detach()), dict(MODULE.named_parameters())
+(ADAM := torch.optim.Adam(MODULE.parameters())).step(lambda: (MODULE(draw(6, 3)).sum().backward()))
 TOY = book.toys.linear(MATRIX, draw(3))
 
 

@@ -229,8 +229,8 @@ class TestTrainTo:
     def test_a_faster_readout_follows_the_weighted_flow(self, task, network):
         E = torch.randn(7, 48, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
         start = network.join(E, readout(E, task, "gelu"))
-        exact = flow(weighted_flow(network, 4), start, [0, 0.3], step=0.05).end
-        decays = [0.2, 0.1, 0.05]
+        exact = flow(weighted_flow(network, 4), start, [0, 0.3], step=0.02).end
+        decays = [0.1, 0.05, 0.025]
         ends = [train_to(network, task, [0, 0.1, 0.3], decay, start, ratio=4)[-1] for decay in decays]
         assert power(decays, [(end - exact).norm() for end in ends]) == pytest.approx(1, abs=0.1)
 

@@ -65,7 +65,7 @@ def test_a_decay_of_the_gradient_is_turned_by_the_metric_too():
 
 def test_the_metric_is_what_adam_divides_by():
     model, X, Y = problem()
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.0, betas=(0.0, 0.99))
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.0, betas=(0.0, 0.99), eps=1e-2)
     before = torch.cat([w.detach().flatten() for w in model.parameters()])
     for _ in range(3):
         start = torch.cat([w.detach().flatten() for w in model.parameters()])
@@ -93,6 +93,7 @@ def test_settings_know_the_length_of_a_step():
         (lambda weights: torch.optim.SGD(weights, RATE), "without a decay nothing moves"),
         (lambda weights: torch.optim.Adagrad(weights, weight_decay=0.1), "known are SGD, Adam and AdamW"),
         (lambda weights: torch.optim.Adam(weights, weight_decay=0.1, amsgrad=True), "amsgrad"),
+        (lambda weights: torch.optim.SGD(weights, RATE, weight_decay=0.1, maximize=True), "maximize"),
         (lambda w: torch.optim.SGD([dict(params=w[:1]), dict(params=w[1:], lr=1.0)], RATE, weight_decay=0.1), "differ"),
     ],
 )
@@ -116,6 +117,8 @@ def test_bad_input_is_refused_before_the_training():
     narrow = nn.Linear(4, 2).double()
     with pytest.raises(ValueError, match="10 parameters cannot fit 12 targets"):
         Watch(narrow, X, Y, MAKERS["sgd"](narrow.parameters()), [0])
+    with pytest.raises(ValueError, match="all 12 targets are zero"):
+        Watch(model, X, 0 * Y, optimiser, [0])
     drops = nn.Sequential(model, nn.Dropout(0.5))
     with pytest.raises(ValueError, match=r"eval\(\)"):
         Watch(drops, X, Y, optimiser, [0])
@@ -124,6 +127,44 @@ def test_bad_input_is_refused_before_the_training():
 def test_one_stretch_may_begin_where_another_ends_in_any_order():
     *_, stretches = trained("adamw", 31, [20, 10], window=10)
     assert [stretch.step for stretch in stretches] == [10, 20]
+
+
+def test_a_loop_that_leaves_out_steps_is_told():
+    model, X, Y = problem()
+    watch = Watch(model, X, Y, MAKERS["sgd"](model.parameters()), [10], 5)
+    watch(10)
+    with pytest.raises(ValueError, match="step 20 came without step 15, where a stretch ends; call once every step"):
+        watch(20)
+
+
+def test_a_network_that_stood_still_has_no_direction():
+    model, X, Y = problem()
+    watch = Watch(model, X, Y, MAKERS["sgd"](model.parameters()), [0], 1)
+    watch(0)
+    with pytest.raises(ValueError, match="zero or not finite and has no direction"):
+        watch(1)
+
+
+def test_as_many_parameters_as_targets_are_enough():
+    model, X, Y = nn.Linear(5, 2).double(), torch.randn(6, 5, dtype=torch.float64), torch.ones(6, 2).double()
+    assert Watch(model, X, Y, MAKERS["sgd"](model.parameters()), [0]).stretches == []
+
+
+def test_a_module_may_take_what_it_likes():
+    class Named(nn.Linear):
+        def forward(self, given):
+            return super().forward(given["x"])
+
+    model, X, Y = Named(5, 2).double(), torch.randn(3, 5, dtype=torch.float64), torch.ones(3, 2).double()
+    assert Watch(model, {"x": X}, Y, MAKERS["sgd"](model.parameters()), [0]).stretches == []
+
+
+def test_a_stretch_says_where_it_began():
+    model, X, Y = problem()
+    norm = sum(float(weights.detach().square().sum()) for weights in model.parameters())
+    missed = float((model(X) - Y).detach().norm() / Y.norm())
+    *_, (first,) = trained("sgd", 2, [0], window=1)
+    assert (first.step, first.norm, first.missed) == (0, pytest.approx(norm), pytest.approx(missed))
 
 
 def test_watching_changes_nothing():
