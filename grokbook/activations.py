@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from grokbook import checks
+
 SOFTPLUS_SHARPNESS = 5.0
 LEAK = 0.1  # the slope of the paper's leaky ReLU below zero
 
@@ -42,10 +44,20 @@ def _gelu_prime(z):
     return 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * normal
 
 
+def gelu(sharpness):
+    """z Φ(sharpness z) with the normal distribution's Φ: GELU for 1, and towards ReLU as the sharpness grows, in length
+    and in slope. σ_β(z) = σ₁(βz)/β. -> Activation."""
+    sharpness = checks.positive("sharpness", sharpness)
+    return Activation(
+        f"gelu({sharpness:g})",
+        lambda z: torch.nn.functional.gelu(sharpness * z) / sharpness,
+        lambda z: _gelu_prime(sharpness * z),
+    )
+
+
 def softplus(sharpness):
     """log(1 + exp(sharpness z)) / sharpness, which tends to ReLU as the sharpness grows. -> Activation."""
-    if not 0 < sharpness < math.inf:
-        raise ValueError(f"sharpness={sharpness} must be positive and finite")
+    sharpness = checks.positive("sharpness", sharpness)
     return Activation(
         f"softplus({sharpness:g})",
         # Beyond its threshold PyTorch's softplus is the identity: a jump, which at 40 is below rounding.
@@ -80,10 +92,23 @@ ACTIVATIONS = {
 }
 
 
+# Those with a sharpness: "gelu(8)".
+FAMILIES = {"gelu": gelu, "softplus": softplus}
+
+
 def activation_of(name):
-    """The Activation of this name; one is passed through. Raises ValueError with the known names."""
+    """The Activation of this name, such as "relu" or "gelu(8)"; one is passed through.
+
+    Raises ValueError with the known names."""
     if isinstance(name, Activation):
         return name
-    if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}; known are {', '.join(sorted(ACTIVATIONS))}")
-    return ACTIVATIONS[name]
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    family, _, sharpness = str(name).removesuffix(")").partition("(")
+    if family not in FAMILIES or name != f"{family}({sharpness})":
+        known = [*sorted(ACTIVATIONS), *(f"{family}(SHARPNESS)" for family in FAMILIES)]
+        raise ValueError(f"unknown activation {name!r}; known are {', '.join(known)}")
+    try:
+        return FAMILIES[family](float(sharpness))
+    except ValueError as error:
+        raise ValueError(f"activation {name!r}: {error}") from error

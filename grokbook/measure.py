@@ -91,6 +91,25 @@ def chatter(values):
     return (crossed[1:] & crossed[:-1]).double().mean().item()
 
 
+def explained(values, groups):
+    """The share of the variance over samples that a sample's group explains (η², the correlation ratio). -> float.
+
+    values: (n, d), the d columns taken together; groups: (n,), equal within a group. 1 where all samples of a group are
+    alike; a column that knows nothing of them has (groups − 1)/(n − 1) on average. Raises ValueError for values without
+    variance.
+    """
+    values = checks.real("values", values, (None, None))
+    if groups.shape != values.shape[:1]:
+        raise ValueError(f"groups has shape {tuple(groups.shape)}; give each of the {len(values)} samples its group")
+    member = (groups[:, None] == groups.unique()).to(values)
+    means = member.T @ values / member.sum(0)[:, None]
+    centred = values - values.mean(0)
+    total = float(centred.square().sum())
+    if not total > 0:
+        raise ValueError(f"all {len(values)} samples have the same values, and there is no variance to explain")
+    return 1 - float((values - member @ means).square().sum()) / total
+
+
 def sharpness(network, theta, iterations=30, speeds=None):
     """The largest eigenvalue of JJᵀ, by power iteration; L's Hessian has twice that where L = 0. θ: (d,) -> float.
 

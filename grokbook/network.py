@@ -92,7 +92,8 @@ class Deep:
     """f(θ, x) = σ(… σ(x E₁) … E_l) W on the inputs X, no biases; θ holds all layers, row by row.
 
     X: (n, n_in); widths: of the hidden layers; θ: (..., d). F(θ): (..., n outputs), sample by sample. Leading
-    dimensions of θ are separate networks. Device and dtype follow X. Products with J come from torch.func."""
+    dimensions of θ are separate networks. Device and dtype follow X. Products with J come from torch.func, JJᵀ has a
+    closed form."""
 
     def __init__(self, X, widths, outputs, activation="relu"):
         checks.real("X", X, (None, None))
@@ -157,13 +158,40 @@ class Deep:
         return torch.func.jvp(self.F, (theta,), (v,))[1]
 
     def gram(self, theta):
-        """JJᵀ. θ: (d,) -> (n outputs, n outputs); J is formed."""
-        J = torch.func.jacrev(self.F)(theta)
-        return J @ J.T
+        """JJᵀ = Σ_l (B_l B_lᵀ) ⊙ (H_{l−1}H_{l−1}ᵀ ⊗ 1) without J, one term a layer.
+
+        θ: (d,) -> (n outputs, n outputs). H_{l−1}: (n, r) enters the layer l, H₀ = X; row (i, c) of B_l:
+        (n outputs, width) is the derivative of the output c of sample i by what E_l makes of it. ⊗ 1 repeats each entry
+        over an (outputs, outputs) block; the readout's term is HHᵀ ⊗ I.
+        """
+        if theta.ndim != 1:
+            raise ValueError(f"theta has shape {tuple(theta.shape)}; a Gram matrix needs one point ({self.size},)")
+        *layers, W = self.split(theta)
+        entering, slopes = [self.X], []
+        for E in layers:
+            Z = entering[-1] @ E
+            entering.append(self.sigma(Z))
+            slopes.append(self.sigma_prime(Z))
+        n, m = len(self.X), self.n_outputs
+        B = (slopes[-1][:, None] * W.T.contiguous()).view(n * m, -1)
+        total = _by_sample(B, entering[-2], m)
+        for E, H, slope in zip(layers[:0:-1], entering[-3::-1], slopes[-2::-1], strict=True):
+            B = slope.repeat_interleave(m, 0).mul_(B @ E.T)
+            total += _by_sample(B, H, m)
+        total.view(n, m, n, m).diagonal(dim1=1, dim2=3).add_((entering[-1] @ entering[-1].T)[..., None])
+        return total
+
+
+def _by_sample(B, H, m):
+    """(BBᵀ) ⊙ (HHᵀ ⊗ 1). B: (n m, width), H: (n, r) -> (n m, n m)."""
+    n = len(H)
+    blocks = (B @ B.T).view(n, m, n, m)
+    blocks *= (H @ H.T)[:, None, :, None]
+    return blocks.view(n * m, n * m)
 
 
 class TwoLayer(Deep):
-    """f(θ, x) = σ(x E) W: one hidden layer, with J's products and JJᵀ in closed form. θ holds E, then W."""
+    """f(θ, x) = σ(x E) W: one hidden layer, with J's products in closed form. θ holds E, then W."""
 
     def __init__(self, X, d_hidden, outputs, activation="relu"):
         super().__init__(X, [d_hidden], outputs, activation)
@@ -192,24 +220,6 @@ class TwoLayer(Deep):
         dE, dW = self.split(v)
         Z = self.preactivations(theta)
         return ((self.sigma_prime(Z) * (self.X @ dE)) @ W + self.sigma(Z) @ dW).flatten(-2)
-
-    def gram(self, theta):
-        """JJᵀ = (BBᵀ) ⊙ (XXᵀ ⊗ 1) + HHᵀ ⊗ I without J, where row (i, c) of B is σ'(z_i) ⊙ W[:, c].
-
-        θ: (d,) -> (n outputs, n outputs). The first term is the first layer's share, the second the second layer's; ⊗ 1
-        repeats each entry over an (outputs, outputs) block. Besides the result only B: (n outputs, d_hidden).
-        """
-        if theta.ndim != 1:
-            raise ValueError(f"theta has shape {tuple(theta.shape)}; a Gram matrix needs one point ({self.size},)")
-        _, W = self.split(theta)
-        Z = self.preactivations(theta)
-        n, m = len(Z), self.n_outputs
-        B = (self.sigma_prime(Z)[:, None] * W.T.contiguous()).view(n * m, self.d_hidden)
-        blocks = (B @ B.T).view(n, m, n, m)
-        blocks *= (self.X @ self.X.T)[:, None, :, None]
-        H = self.sigma(Z)
-        blocks.diagonal(dim1=1, dim2=3).add_((H @ H.T)[..., None])
-        return blocks.view(n * m, n * m)
 
     def pinned(self, theta, threshold):
         """The pairs (sample i, hidden unit h) that sit on the kink of σ: |x_i E[:, h]| < threshold. θ: (d,) -> (r, 2).

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from grokbook.activations import ACTIVATIONS, activation_of, smoothed, softplus
+from grokbook.activations import ACTIVATIONS, activation_of, gelu, smoothed, softplus
 
 Z = torch.linspace(-3, 3, 40, dtype=torch.float64)  # no point at the kink
 
@@ -28,11 +28,33 @@ def test_the_degree_is_that_of_homogeneity_and_only_kinked_ones_jump(name):
     assert (float(kind.sigma_prime(tiny).diff().abs()) > 0.1) == kind.kinked
 
 
-def test_softplus_tends_to_relu_as_it_sharpens():
-    gaps = [float((softplus(sharpness).sigma(Z) - Z.relu()).abs().max()) for sharpness in (1, 10, 100)]
+@pytest.mark.parametrize("family", [gelu, softplus])
+def test_both_families_tend_to_relu_as_they_sharpen(family):
+    gaps = [float((family(sharpness).sigma(Z) - Z.relu()).abs().max()) for sharpness in (1, 10, 100)]
     assert gaps[0] > 5 * gaps[1] > 25 * gaps[2]
-    with pytest.raises(ValueError, match="sharpness=0 must be positive"):
-        softplus(0)
+    with pytest.raises(ValueError, match="sharpness=0 must be a positive number"):
+        family(0)
+
+
+@pytest.mark.parametrize("family", [gelu, softplus])
+def test_sharpness_is_a_unit_of_length(family):
+    """σ_β(z) = σ₁(βz)/β, and the slope with it."""
+    kind = family(4)
+    torch.testing.assert_close(kind.sigma(Z), family(1).sigma(4 * Z) / 4)
+    torch.testing.assert_close(kind.sigma_prime(Z), torch.func.vmap(torch.func.grad(kind.sigma))(Z))
+
+
+def test_gelu_of_sharpness_one_is_gelu():
+    assert torch.equal(gelu(1).sigma(Z), ACTIVATIONS["gelu"].sigma(Z))
+
+
+def test_a_name_may_hold_a_sharpness():
+    for name, kind in (("gelu(8)", gelu(8)), ("softplus(0.5)", softplus(0.5))):
+        assert activation_of(name).name == kind.name == name
+        assert torch.equal(activation_of(name).sigma(Z), kind.sigma(Z))
+    for name in ("gelu(8", "gelu8)", "relu(2)", "gelu()", "gelu(8)(9)", "gelu(x)", "gelu(-1)", "gelu(nan)"):
+        with pytest.raises(ValueError, match="activation"):
+            activation_of(name)
 
 
 def test_names_and_activations_are_taken_and_others_refused():

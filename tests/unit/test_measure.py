@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokbook.measure import chatter, cosine, crossing, first_passage, power, powers, rate, sharpness
+from grokbook.measure import chatter, cosine, crossing, explained, first_passage, power, powers, rate, sharpness
 from grokbook.network import TwoLayer
 
 
@@ -138,3 +138,27 @@ def test_no_sharpness_without_a_direction():
                 sharpness(linear_map([row]), torch.zeros(2), iterations)
     with pytest.raises(ValueError, match="iterations=0"):
         sharpness(linear_map([[1.0, 0.0]]), torch.zeros(2), iterations=0)
+
+
+def test_what_a_group_explains():
+    groups = torch.arange(12) % 4
+    of_group = torch.randn(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)[groups]
+    assert explained(of_group, groups) == pytest.approx(1, abs=1e-12)
+    within = torch.where(torch.arange(12) < 4, 2.0, -1.0).double()[:, None]  # means 0 in every group
+    assert explained(within, groups) == pytest.approx(0, abs=1e-12)
+    # Two groups of two: means 1 and 3, 2 of 4 squares within.
+    values = torch.tensor([[0.0], [2.0], [2.0], [4.0]], dtype=torch.float64)
+    assert explained(values, torch.tensor([7, 7, 1, 1])) == pytest.approx(0.5, abs=1e-12)
+    assert explained(values + 100, torch.tensor([7, 7, 1, 1])) == pytest.approx(0.5, abs=1e-9)
+
+
+def test_chance_explains_as_much_as_the_numbers_say():
+    values = torch.randn(60, 4000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert explained(values, torch.arange(60) // 6) == pytest.approx(9 / 59, rel=0.02)
+
+
+def test_no_share_of_no_variance():
+    with pytest.raises(ValueError, match="all 3 samples have the same values"):
+        explained(torch.ones(3, 2).double(), torch.arange(3))
+    with pytest.raises(ValueError, match="give each of the 3 samples its group"):
+        explained(torch.ones(3, 2).double(), torch.arange(2))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from grokbook.activations import ACTIVATIONS
 from grokbook.levelset import LevelSet
-from grokbook.network import TwoLayer
+from grokbook.network import Deep, TwoLayer
 from grokbook.tasks import modular_addition
 
 
@@ -61,6 +61,16 @@ class TestAgainstAutograd:
         net, theta = random_network(activation)
         Y = torch.randn(7, 3, generator=generator(7), dtype=torch.float64)
         assert close(net.gradient(theta, Y), torch.func.grad(lambda t: (net.outputs(t) - Y).square().sum())(theta))
+
+
+@pytest.mark.parametrize("widths", [[6], [6, 8], [5, 7, 4]])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gram_matrix_of_any_depth(activation, widths):
+    X = torch.randn(7, 4, generator=generator(0), dtype=torch.float64)
+    net = Deep(X, widths, 3, activation)
+    theta = 2 * net.initial(generator(1))
+    J = torch.func.jacrev(net.F)(theta)
+    assert close(net.gram(theta), J @ J.T)
 
 
 def test_the_kink_has_the_derivative_that_autograd_gives():
