@@ -23,7 +23,6 @@ from grokbook.tasks import modular_addition
 from grokbook.training import train_to
 
 RATIO = 1.04  # between two recorded T; for a large start, steps of 0.01 in t
-KEPT = 60  # points kept of a curve
 SEEDS = [0, 1, 2]
 SIZES = [1.25, 2.5, 5, 10, 20, 40, 80, 160]
 FREE = dict(kind="course", p=23, d_hidden=256, share=0.75, way="decaying", activation="relu", longest=1.2e-3)
@@ -62,7 +61,7 @@ def course(p, d_hidden, share, way, activation, longest, size, seed):
         norms_begin=found.norms[0].tolist(),
         norms_half=found.norms[at_half].tolist(),
         norms_end=found.norms[-1].tolist(),
-        **thinned(time=found.time, accuracy=found.test_accuracy, tau=tau),
+        **store.thinned(time=found.time, accuracy=found.test_accuracy, tau=tau),
     )
 
 
@@ -91,15 +90,8 @@ def trained(p, d_hidden, share, decay, start, factor, seed):
         norms_memorised=squares[memorised].tolist(),
         norms_half=squares[int((accuracy >= 0.5).nonzero()[0])].tolist() if crossed else None,
         loss=float((outputs[-1] - task.Y_train).square().mean()),
-        **thinned(time=torch.tensor(times), accuracy=accuracy),
+        **store.thinned(time=torch.tensor(times), accuracy=accuracy),
     )
-
-
-def thinned(**columns):
-    """At most KEPT entries of each column, evenly spaced by number, the last among them, in four digits."""
-    length = len(next(iter(columns.values())))
-    kept = torch.linspace(0, length - 1, min(KEPT, length)).round().long()
-    return {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}
 
 
 def run(kind, **setting):

@@ -3,8 +3,12 @@
 import argparse
 import json
 
+import torch
+
 from grokbook.stored import DATA
 from grokbook.sweep import sweep
+
+KEPT = 60  # points kept of a curve
 
 
 def main(description, name, run, settings, otherwise):
@@ -28,3 +32,10 @@ def write(name, rows):
     command = f"python benchmarks/{name}.py --folder FOLDER"
     DATA.mkdir(exist_ok=True)
     (DATA / f"{name}.json").write_text(f'{{"command": "{command}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def thinned(**columns):
+    """At most KEPT entries of each column, evenly spaced by number, the last among them, in four digits."""
+    length = len(next(iter(columns.values())))
+    kept = torch.linspace(0, length - 1, min(KEPT, length)).round().long()
+    return {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}

@@ -1,0 +1,154 @@
+"""Networks from smooth to kinked, in Eq. 20 and in training: the runs behind the chapter The price of a kink.
+
+    python benchmarks/smooth.py                             seconds of one run of each kind
+    python benchmarks/smooth.py --folder FOLDER             run what is missing in FOLDER, then write the data
+    python benchmarks/smooth.py --folder FOLDER --jobs 1    the same in one process
+
+One start, many activations. "course": Eq. 20 to the end and its minimum; "trained": gradient descent with weight decay;
+"beside": networks by the recipe of App. D, and how much of their movement is the norm-minimising direction.
+"""
+
+import time
+
+import store
+import torch
+
+from grokbook.direction import norm_minimising_direction
+from grokbook.fourier import features, served_by
+from grokbook.isolated import initial_embedding, minimise, simulate
+from grokbook.levelset import LevelSet
+from grokbook.measure import chatter, cosine, crossing
+from grokbook.network import TwoLayer
+from grokbook.sweep import grid
+from grokbook.tasks import modular_addition
+from grokbook.training import train, train_to
+
+SHARPNESS = [0.5, 1, 2, 4, 8, 16, 32, 64]
+SOFT = [f"gelu({sharpness})" for sharpness in SHARPNESS]
+ACTIVATIONS = [*SOFT, "relu", "leaky_relu", "softplus(1)", "softplus(5)", "softplus(20)", "square"]
+SEEDS = [0, 1, 2]
+COURSE = dict(kind="course", p=23, d_hidden=256, share=0.75, size=16.0, end=8.0)
+TRAINED = dict(kind="trained", p=17, d_hidden=192, share=0.75, decay=0.05, end=4.0)
+BESIDE = dict(kind="beside", p=11, d_hidden=128, test_size=7, step=1.0, decay=1e-4, window=100)
+MARKS = [2000, 4000, 8000, 12_000]
+PINNED = 1e-3  # pre-activations below it count as pinned to a kink
+
+
+def course(p, d_hidden, share, size, end, activation, seed):
+    """Eq. 20 from one start, and the minimum that it leads to."""
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, share, generator)
+    E = initial_embedding(p, d_hidden, generator)
+    options = dict(activation=activation, progress=False)
+    run = simulate(size * E / E.norm(), task, 0.02, round(end / 0.02), record_every=1, method="adaptive", **options)
+    least = minimise(run.E, task, activation)
+    film = simulate(run.E, task, 1e-3, 21, record_every=1, snapshot_every=1, **options).snapshots
+    final = simulate(least.E, task, 1e-3, 0, **options)
+    power = features(run.E).abs().square().sum(-1)
+    return dict(
+        cost_begin=float(run.cost[0]),
+        norms_end=run.norms[-1].tolist(),
+        cost_least=least.cost,
+        accuracy_least=float(final.test_accuracy[-1]),
+        evaluations=int(run.evaluations[-1]),
+        back_and_forth=chatter(task.X_train @ film),
+        frequencies=float(power.sum() ** 2 / power.square().sum()),
+        served=float(served_by(features(run.E))[1].median()),
+        preactivation=float((task.X_train @ run.E).square().mean().sqrt()),
+        **passed(run.test_accuracy, run.time, run.cost),
+        **store.thinned(time=run.time, accuracy=run.test_accuracy, cost=run.cost),
+    )
+
+
+def trained(p, d_hidden, share, decay, end, activation, seed):
+    """Gradient descent on L + λ‖θ‖² from PyTorch's start."""
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, share, generator)
+    network = TwoLayer(task.X_train.float(), d_hidden, p, activation)
+    times = [0.0, *(1e-3 * 1.3**k for k in range(18)), *(k / 20 for k in range(3, round(20 * end) + 1))]
+    points = train_to(network, task, times, decay, network.initial(generator))
+    outputs = network.outputs(points)
+    accuracy = task.accuracy(network.outputs(points, task.X_test.float()))
+    fitted = task.right(outputs, task.Y_train.float()).double().mean(-1)
+    return dict(
+        memorised=times[int((fitted >= 1).nonzero()[0])] if bool((fitted >= 1).any()) else None,
+        loss_end=float((outputs[-1] - task.Y_train).square().mean()),
+        **passed(accuracy, times, points.square().sum(-1)),
+        **store.thinned(time=torch.tensor(times), accuracy=accuracy, cost=points.square().sum(-1)),
+    )
+
+
+def passed(accuracy, time, cost):
+    """Time and squared norm where half and 95 % of the held-back pairs are right, None where they never are."""
+    found = {}
+    for name, level in (("half", 0.5), ("nearly", 0.95)):
+        reached = bool((accuracy >= level).any())
+        found[name], found[f"cost_{name}"] = crossing(accuracy, level, time, cost) if reached else (None, None)
+    return found
+
+
+def beside(p, d_hidden, test_size, step, decay, window, activation, seed):
+    """App. D's recipe: at each mark, the movement of `window` steps beside Eq. 29 at the nearest point of Z."""
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, test_size=test_size, generator=generator)
+    network = TwoLayer(task.X_train, d_hidden, p, activation)
+    level_set = LevelSet(network.F, task.Y_train, products=network)
+    options = dict(record_every=1000, snapshots=True, progress=False)
+    history = train(network, task, step, decay, MARKS[-1], theta=network.initial(generator), **options)
+    rows = []
+    for mark in MARKS:
+        theta = history.snapshots[history.step == mark][0]
+        later = train(network, task, step, decay, window, theta=theta, record_every=window, progress=False).theta
+        moved = later - theta
+        way = norm_minimising_direction(level_set, theta, memorised=1.0)
+        expected = window * step * decay * way.vector
+        Z = network.preactivations(theta)
+        rows.append(
+            dict(
+                mark=mark,
+                cosine=float(cosine(moved, way.vector)),
+                missed=float((moved - expected).norm() / moved.norm()),
+                steepness=float(way.vector.norm() / theta.norm()),
+                distance=way.moved,
+                pinned=float((Z.abs() < PINNED).double().mean()),
+                preactivation=float(Z.square().mean().sqrt()),
+                norm=float(theta.square().sum()),
+                accuracy=float(history.test_accuracy[history.step == mark][0]),
+                **with_kinks_held(network, level_set, theta, moved),
+            )
+        )
+    return dict(rows=rows)
+
+
+def with_kinks_held(network, level_set, theta, moved):
+    """The cosine where the pre-activations on the kink stay as they are, for a kinked activation."""
+    if not network.activation.kinked:
+        return {}
+    held = network.holding_rows(network.pinned(theta, PINNED))
+    held_set = LevelSet(network.F, level_set.y, products=network, constraints=lambda _: held)
+    return dict(held=float(cosine(moved, norm_minimising_direction(held_set, theta, at="here", memorised=1.0).vector)))
+
+
+def run(kind, **setting):
+    """One run. -> dict of plain numbers."""
+    torch.set_num_threads(1)
+    return dict(course=course, trained=trained, beside=beside)[kind](**setting)
+
+
+def settings():
+    """Every setting of the sweep."""
+    every = grid(activation=ACTIVATIONS, seed=SEEDS)
+    return [kind | row for kind in (COURSE, TRAINED, BESIDE) for row in every]
+
+
+def one_of_each():
+    """Print the seconds of one run of each kind."""
+    for kind in (COURSE, TRAINED, BESIDE):
+        begun = time.perf_counter()
+        result = run(**kind, activation="gelu(8)", seed=0)
+        shown = {key: value for key, value in result.items() if not isinstance(value, list)}
+        print(f"{kind['kind']}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    store.main(__doc__, "smooth", run, settings(), one_of_each)
