@@ -42,7 +42,8 @@ WAYS = {
 }
 TRAINED = dict(kind="trained", p=17, share=0.75, window=100)
 SLOW, GENTLE = dict(decay=0.05, end=6.0), dict(decay=0.0125, end=2.0)
-MARKS = [0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0]
+LONG = dict(decay=0.05, end=12.0)  # for three layers of ReLU
+MARKS = [0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0]
 
 
 def drawn(p, widths, generator):
@@ -214,7 +215,9 @@ def settings():
     return [
         *(ISOLATED | row for row in grid(widths=DEPTHS, activation=kinds, seed=SEEDS)),
         *(MOVING | row for row in grid(way=[*WAYS, "in turn"], activation=kinds, seed=SEEDS)),
-        *(TRAINED | SLOW | row for row in grid(widths=[[192], [48, 192]], activation=kinds, seed=SEEDS)),
+        *(TRAINED | SLOW | dict(widths=[192]) | row for row in grid(activation=kinds, seed=SEEDS)),
+        *(TRAINED | LONG | dict(widths=[48, 192], activation="relu", seed=seed) for seed in SEEDS),
+        *(TRAINED | SLOW | dict(widths=[48, 192], activation="gelu", seed=seed) for seed in SEEDS),
         *(TRAINED | GENTLE | dict(widths=[48, 192], activation="gelu", seed=seed) for seed in SEEDS),
     ]
 

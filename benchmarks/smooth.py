@@ -4,7 +4,7 @@
     python benchmarks/smooth.py --folder FOLDER             run what is missing in FOLDER, then write the data
     python benchmarks/smooth.py --folder FOLDER --jobs 1    the same in one process
 
-One start, many activations. "course": Eq. 20 to the end and its minimum; "trained": gradient descent with weight decay;
+One start, many activations. "eq20": Eq. 20 to the end and its minimum; "trained": gradient descent with weight decay;
 "beside": networks by the recipe of App. D, and how much of their movement is the norm-minimising direction.
 """
 
@@ -12,9 +12,11 @@ import time
 
 import store
 import torch
+from scipy.optimize import minimize_scalar
 
 from grokbook.direction import norm_minimising_direction
-from grokbook.fourier import features, served_by
+from grokbook.eq20 import Isolated
+from grokbook.fourier import features
 from grokbook.isolated import initial_embedding, minimise, simulate
 from grokbook.levelset import LevelSet
 from grokbook.measure import chatter, cosine, crossing
@@ -27,36 +29,54 @@ SHARPNESS = [0.5, 1, 2, 4, 8, 16, 32, 64]
 SOFT = [f"gelu({sharpness})" for sharpness in SHARPNESS]
 ACTIVATIONS = [*SOFT, "relu", "leaky_relu", "softplus(1)", "softplus(5)", "softplus(20)", "square"]
 SEEDS = [0, 1, 2]
-COURSE = dict(kind="course", p=23, d_hidden=256, share=0.75, size=16.0, end=8.0)
+COURSE = dict(kind="eq20", p=23, d_hidden=256, share=0.75, end=5.0)
+STARTS = ["one size", "balanced"]
+SIZE = 16.0  # ‖E‖ of the start, √d_hidden; a balanced start is in its direction, where R is least
 TRAINED = dict(kind="trained", p=17, d_hidden=192, share=0.75, decay=0.05, end=4.0)
 BESIDE = dict(kind="beside", p=11, d_hidden=128, test_size=7, step=1.0, decay=1e-4, window=100)
 MARKS = [2000, 4000, 8000, 12_000]
 PINNED = 1e-3  # pre-activations below it count as pinned to a kink
 
 
-def course(p, d_hidden, share, size, end, activation, seed):
+def course(p, d_hidden, share, start, end, activation, seed):
     """Eq. 20 from one start, and the minimum that it leads to."""
     generator = torch.Generator().manual_seed(seed)
     task = modular_addition(p, share, generator)
     E = initial_embedding(p, d_hidden, generator)
+    E = SIZE * E / E.norm()
+    if start == "balanced":
+        layer = Isolated(task, E, activation)
+        E = E * 2 ** minimize_scalar(lambda log: float(layer.cost(E * 2**log)), bounds=(-6, 6), method="bounded").x
     options = dict(activation=activation, progress=False)
-    run = simulate(size * E / E.norm(), task, 0.02, round(end / 0.02), record_every=1, method="adaptive", **options)
+    run = simulate(E, task, 0.02, round(end / 0.02), record_every=1, method="adaptive", **options)
     least = minimise(run.E, task, activation)
     film = simulate(run.E, task, 1e-3, 21, record_every=1, snapshot_every=1, **options).snapshots
     final = simulate(least.E, task, 1e-3, 0, **options)
-    power = features(run.E).abs().square().sum(-1)
     return dict(
         cost_begin=float(run.cost[0]),
+        norms_begin=run.norms[0].tolist(),
         norms_end=run.norms[-1].tolist(),
         cost_least=least.cost,
         accuracy_least=float(final.test_accuracy[-1]),
         evaluations=int(run.evaluations[-1]),
         back_and_forth=chatter(task.X_train @ film),
-        frequencies=float(power.sum() ** 2 / power.square().sum()),
-        served=float(served_by(features(run.E))[1].median()),
+        begin=divided(E),
+        least=divided(least.E),
         preactivation=float((task.X_train @ run.E).square().mean().sqrt()),
         **passed(run.test_accuracy, run.time, run.cost),
         **store.thinned(time=run.time, accuracy=run.test_accuracy, cost=run.cost),
+    )
+
+
+def divided(E):
+    """How the hidden units divide the work: how many there are by their squares, 1/Σ shares²; how many frequencies, in
+    the same way; and the share of ‖E‖² without its mean that lies in each unit's strongest frequency."""
+    squares, power = E.square().sum(0), features(E).abs().square()
+    return dict(
+        units=float(squares.sum() ** 2 / squares.square().sum()),
+        frequencies=float(power.sum() ** 2 / power.sum(1).square().sum()),
+        strongest=float(power.amax(0).sum() / power.sum()),
+        unit_squares=[float(f"{square:.3g}") for square in (squares / squares.max()).sort(descending=True).values[::4]],
     )
 
 
@@ -132,18 +152,22 @@ def with_kinks_held(network, level_set, theta, moved):
 def run(kind, **setting):
     """One run. -> dict of plain numbers."""
     torch.set_num_threads(1)
-    return dict(course=course, trained=trained, beside=beside)[kind](**setting)
+    return dict(eq20=course, trained=trained, beside=beside)[kind](**setting)
 
 
 def settings():
     """Every setting of the sweep."""
     every = grid(activation=ACTIVATIONS, seed=SEEDS)
-    return [kind | row for kind in (COURSE, TRAINED, BESIDE) for row in every]
+    courses = [COURSE | dict(start=start) | row for start in STARTS for row in every]
+    # Softplus is not 0 at 0: its H has one very large singular value, and descent needs very short steps.
+    fast = [row for row in every if row["activation"] not in ("softplus(1)", "softplus(5)")]
+    stable = [row for row in every if row["activation"] != "softplus(1)"]
+    return [*courses, *(TRAINED | row for row in fast), *(BESIDE | row for row in stable)]
 
 
 def one_of_each():
     """Print the seconds of one run of each kind."""
-    for kind in (COURSE, TRAINED, BESIDE):
+    for kind in (COURSE | dict(start="balanced"), TRAINED, BESIDE):
         begun = time.perf_counter()
         result = run(**kind, activation="gelu(8)", seed=0)
         shown = {key: value for key, value in result.items() if not isinstance(value, list)}
