@@ -21,7 +21,7 @@ from grokbook.eq20 import Isolated
 from grokbook.flow import flow
 from grokbook.fourier import features, served_by
 from grokbook.levelset import LevelSet
-from grokbook.measure import cosine, crossing, explained, sharpness
+from grokbook.measure import cosine, explained, sharpness
 from grokbook.network import Deep, ManyLayers, unstacked
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -81,15 +81,6 @@ def circles(E):
     return dict(frequencies=float(power.sum() ** 2 / power.square().sum()), served=float(served_by(alive)[1].median()))
 
 
-def passed(accuracy, time, cost):
-    """Time and squared norm where half and 95 % of the held-back pairs are right, None where they never are."""
-    found = {}
-    for name, level in (("half", 0.5), ("nearly", 0.95)):
-        reached = bool((accuracy >= level).any())
-        found[name], found[f"cost_{name}"] = crossing(accuracy, level, time, cost) if reached else (None, None)
-    return found
-
-
 def isolated_run(p, share, end, widths, activation, seed):
     """Eq. 20 of all layers but the readout."""
     generator = torch.Generator().manual_seed(seed)
@@ -107,7 +98,7 @@ def isolated_run(p, share, end, widths, activation, seed):
         knows_end=knowledge(task, [layer[-1] for layer in layers], sigma),
         **circles(layers[0][-1]),
         evaluations=int(run.evaluations[-1]),
-        **passed(run.test_accuracy, run.time, run.cost),
+        **store.passed(run.test_accuracy, run.time, run.cost),
         **store.thinned(time=run.time, accuracy=run.test_accuracy, cost=run.cost),
         squares=[[float(f"{value:.6g}") for value in row] for row in squares[kept].tolist()],
     )
@@ -159,7 +150,7 @@ def moving(p, share, end, widths, way, activation, seed):
     records = [layer.record(point, layer.solve(point)) for point in points]
     accuracy = torch.stack([record["test_accuracy"] for record in records])
     cost = torch.stack([record["cost"] for record in records])
-    return dict(**passed(accuracy, times, cost), **store.thinned(time=times, accuracy=accuracy, cost=cost))
+    return dict(**store.passed(accuracy, times, cost), **store.thinned(time=times, accuracy=accuracy, cost=cost))
 
 
 def trained(p, share, decay, end, window, widths, activation, seed):
@@ -181,7 +172,7 @@ def trained(p, share, decay, end, window, widths, activation, seed):
         knows_end=knowledge(task, network.split(points[-1])[:-1], network.sigma),
         **circles(network.split(points[-1])[0]),
         squares_end=squares[-1].tolist(),
-        **passed(accuracy, times, squares.sum(-1)),
+        **store.passed(accuracy, times, squares.sum(-1)),
         **store.thinned(time=torch.tensor(times), accuracy=accuracy, fitted=fitted, cost=squares.sum(-1)),
     )
 

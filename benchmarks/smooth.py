@@ -1,11 +1,12 @@
-"""Networks from smooth to kinked, in Eq. 20 and in training: the runs behind the chapter The price of a kink.
+"""Networks from smooth to kinked, in Eq. 20 and in training: the runs behind the chapter From smooth to kinked.
 
     python benchmarks/smooth.py                             seconds of one run of each kind
     python benchmarks/smooth.py --folder FOLDER             run what is missing in FOLDER, then write the data
     python benchmarks/smooth.py --folder FOLDER --jobs 1    the same in one process
 
 One start, many activations. "eq20": Eq. 20 to the end and its minimum; "trained": gradient descent with weight decay;
-"beside": networks by the recipe of App. D, and how much of their movement is the norm-minimising direction.
+"beside": networks by the recipe of App. D, and how much of their movement is the norm-minimising direction;
+"pentagon": the phases of a few units in training.
 """
 
 import time
@@ -19,7 +20,7 @@ from grokbook.eq20 import Isolated
 from grokbook.fourier import features
 from grokbook.isolated import initial_embedding, minimise, simulate
 from grokbook.levelset import LevelSet
-from grokbook.measure import chatter, cosine, crossing
+from grokbook.measure import chatter, cosine
 from grokbook.network import TwoLayer
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -34,6 +35,7 @@ STARTS = ["one size", "balanced"]
 SIZE = 16.0  # ‖E‖ of the start, √d_hidden; a balanced start is in its direction, where R is least
 TRAINED = dict(kind="trained", p=17, d_hidden=192, share=0.75, decay=0.05, end=4.0)
 BESIDE = dict(kind="beside", p=11, d_hidden=128, test_size=7, step=1.0, decay=1e-4, window=100)
+PENTAGON = dict(kind="pentagon", p=11, d_hidden=96, share=0.8, decay=0.02, end=12.0)
 MARKS = [2000, 4000, 8000, 12_000]
 PINNED = 1e-3  # pre-activations below it count as pinned to a kink
 
@@ -63,7 +65,7 @@ def course(p, d_hidden, share, start, end, activation, seed):
         begin=divided(E),
         least=divided(least.E),
         preactivation=float((task.X_train @ run.E).square().mean().sqrt()),
-        **passed(run.test_accuracy, run.time, run.cost),
+        **store.passed(run.test_accuracy, run.time, run.cost),
         **store.thinned(time=run.time, accuracy=run.test_accuracy, cost=run.cost),
     )
 
@@ -93,18 +95,35 @@ def trained(p, d_hidden, share, decay, end, activation, seed):
     return dict(
         memorised=times[int((fitted >= 1).nonzero()[0])] if bool((fitted >= 1).any()) else None,
         loss_end=float((outputs[-1] - task.Y_train).square().mean()),
-        **passed(accuracy, times, points.square().sum(-1)),
+        **store.passed(accuracy, times, points.square().sum(-1)),
         **store.thinned(time=torch.tensor(times), accuracy=accuracy, cost=points.square().sum(-1)),
     )
 
 
-def passed(accuracy, time, cost):
-    """Time and squared norm where half and 95 % of the held-back pairs are right, None where they never are."""
-    found = {}
-    for name, level in (("half", 0.5), ("nearly", 0.95)):
-        reached = bool((accuracy >= level).any())
-        found[name], found[f"cost_{name}"] = crossing(accuracy, level, time, cost) if reached else (None, None)
-    return found
+def pentagon(p, d_hidden, share, decay, end, activation, seed):
+    """Gradient descent on L + λ‖θ‖² of few units, and how near their phases come to regular pentagons."""
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, share, generator)
+    network = TwoLayer(task.X_train, d_hidden, p, activation)
+    times = [0.0, 0.01, 0.03, 0.1, 0.2, *(k / 2 for k in range(1, round(2 * end) + 1))]
+    points = train_to(network, task, times, decay, network.initial(generator))
+    embeddings = network.split(points)[0]
+    squares = embeddings.square().sum(-2)
+    return dict(
+        time=times,
+        accuracy=task.accuracy(network.outputs(points, task.X_test)).tolist(),
+        fivefold=[fivefold(E) for E in embeddings],
+        units=(squares.sum(-1) ** 2 / squares.square().sum(-1)).tolist(),
+    )
+
+
+def fivefold(E):
+    """|Σ z⁵| over the units of each frequency, beside Σ |z|⁵, z being a unit's coefficient at its strongest frequency.
+    1 for regular pentagons."""
+    F = features(E)
+    own = F.abs().argmax(0)
+    fifth = F[own, torch.arange(F.shape[1])] ** 5
+    return float(sum(fifth[own == k].sum().abs() for k in own.unique()) / fifth.abs().sum())
 
 
 def beside(p, d_hidden, test_size, step, decay, window, activation, seed):
@@ -152,7 +171,7 @@ def with_kinks_held(network, level_set, theta, moved):
 def run(kind, **setting):
     """One run. -> dict of plain numbers."""
     torch.set_num_threads(1)
-    return dict(eq20=course, trained=trained, beside=beside)[kind](**setting)
+    return dict(eq20=course, trained=trained, beside=beside, pentagon=pentagon)[kind](**setting)
 
 
 def settings():
@@ -162,7 +181,9 @@ def settings():
     # Softplus is not 0 at 0: its H has one very large singular value, and descent needs very short steps.
     fast = [row for row in every if row["activation"] not in ("softplus(1)", "softplus(5)")]
     stable = [row for row in every if row["activation"] != "softplus(1)"]
-    return [*courses, *(TRAINED | row for row in fast), *(BESIDE | row for row in stable)]
+    few = grid(activation=["gelu(0.5)", "gelu(1)"], seed=[*SEEDS, 3])
+    rest = [*(TRAINED | row for row in fast), *(BESIDE | row for row in stable)]
+    return [*courses, *rest, *(PENTAGON | row for row in few)]
 
 
 def one_of_each():

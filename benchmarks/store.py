@@ -5,6 +5,7 @@ import json
 
 import torch
 
+from grokbook.measure import crossing
 from grokbook.stored import DATA
 from grokbook.sweep import sweep
 
@@ -39,3 +40,12 @@ def thinned(**columns):
     length = len(next(iter(columns.values())))
     kept = torch.linspace(0, length - 1, min(KEPT, length)).round().long()
     return {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}
+
+
+def passed(accuracy, time, cost):
+    """Time and squared norm where half and 95 % of the held-back pairs are right, None where they never are."""
+    found = {}
+    for name, level in (("half", 0.5), ("nearly", 0.95)):
+        reached = bool((accuracy >= level).any())
+        found[name], found[f"cost_{name}"] = crossing(accuracy, level, time, cost) if reached else (None, None)
+    return found
