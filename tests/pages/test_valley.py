@@ -241,6 +241,8 @@ class Reader:
         return self.tab.inner_text(f".valley-{part}")
 
     def weights(self):
+        """Where the point is, when the picture that was asked for is drawn."""
+        self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
         words = self.tab.get_attribute(".valley-ball", "aria-valuetext").replace("−", "-")
         return [float(number) for number in re.findall(r" = (-?[\d.]+)", words)][:2]
 

@@ -1,0 +1,118 @@
+"""Where training memorises, understands at once, late or never, and where it breaks: the runs behind a map of phases.
+
+    python benchmarks/phases.py                             seconds of one run of each kind
+    python benchmarks/phases.py --folder FOLDER             run what is missing in FOLDER, then write the data
+    python benchmarks/phases.py --folder FOLDER --jobs 1    the same in one process
+
+"size" and "share" train by steps that are short enough to be a flow, over a decay and a size of the start, and over a
+width and a share of the pairs; "step" trains by gradient descent with steps of one size, over a decay and that size.
+"""
+
+import time
+
+import store
+import torch
+
+from grokbook.measure import crossing, sharpness
+from grokbook.network import TwoLayer
+from grokbook.sweep import grid
+from grokbook.tasks import modular_addition
+from grokbook.training import TrainingError, train, train_to
+
+SEEDS = [0, 1, 2]
+NETWORK = dict(p=17, d_hidden=192, share=0.75, activation="relu")
+SIZE_END, SHARE_END, STEP_END = 6.0, 6.0, 4.0  # in 1/(2λ)
+DECAYS = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03]  # λ of Eq. 13, with the sum of squares
+SIZES = [0.25, 0.5, 1, 2, 4]  # of PyTorch's start
+WIDTHS = [24, 48, 96, 192, 384]
+SHARES = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+STEPS = [0.5, 1, 2, 4, 8, 16, 32]  # η, with the mean of squares
+WEIGHT_DECAYS = [1e-2, 3e-3, 1e-3, 3e-4, 1e-4]  # PyTorch's
+
+
+def prepared(p, d_hidden, share, activation, seed):
+    """A task, a network in float32, and PyTorch's start."""
+    generator = torch.Generator().manual_seed(seed)
+    task = modular_addition(p, share, generator)
+    network = TwoLayer(task.X_train.float(), d_hidden, p, activation)
+    return task, network, network.initial(generator)
+
+
+def flowing(decay, size, end, seed, **setting):
+    """Gradient descent on L + λ‖θ‖² by short steps, from a multiple of the start."""
+    task, network, theta = prepared(seed=seed, **setting)
+    times = [0.0, *(1e-4 * 1.3**k for k in range(30)), *(k / 20 for k in range(6, round(20 * end) + 1))]
+    points = train_to(network, task, times, decay, size * theta)
+    outputs, unseen = network.outputs(points), network.outputs(points, task.X_test.float())
+    return summary(
+        times,
+        task.right(outputs, task.Y_train.float()).double().mean(-1),
+        task.accuracy(unseen),
+        (outputs - task.Y_train).square().mean((-2, -1)),
+        points.square().sum(-1),
+    )
+
+
+def stepping(decay, step, end, seed, **setting):
+    """Gradient descent on the mean of squares with PyTorch's weight decay, in steps of one size."""
+    task, network, theta = prepared(seed=seed, **setting)
+    steps = round(end / (step * decay))
+    every = max(1, steps // 400)
+    broken = False
+    try:
+        history = train(network, task, step, decay, steps, theta=theta, record_every=every, progress=False)
+    except TrainingError as error:
+        history, broken = error.history, True
+    times = step * decay * history.step.double()
+    norms = history.norms.sum(1)
+    found = summary(times, history.train_accuracy, history.test_accuracy, history.train_loss.double(), norms)
+    alive = history.theta.isfinite().all().item()
+    edge = sharpness(network, history.theta) if alive and norms[-1] > 1e-6 else None
+    return found | dict(broken=broken, steps=int(history.step[-1]), largest=edge)
+
+
+def summary(times, fitted, accuracy, loss, norm):
+    """When training and held-back pairs are right, and the curves."""
+    times = torch.as_tensor(times, dtype=torch.float64)
+    found = {}
+    for name, curve, level in (("memorised", fitted, 0.99), ("half", accuracy, 0.5), ("nearly", accuracy, 0.95)):
+        reached = bool((curve >= level).any())
+        found[name] = None if not reached or curve[0] >= level else crossing(curve, level, times)[0]
+    found |= dict(fitted_end=float(fitted[-1]), accuracy_end=float(accuracy[-1]), fitted_most=float(fitted.max()))
+    curves = dict(time=times, fitted=fitted, accuracy=accuracy, loss=loss, norm=norm)
+    finite = {name: torch.nan_to_num(curve.double(), posinf=1e30) for name, curve in curves.items()}
+    return found | store.thinned(**finite)
+
+
+def run(kind, **setting):
+    """One run. -> dict of plain numbers."""
+    torch.set_num_threads(1)
+    return dict(size=flowing, share=flowing, step=stepping)[kind](**setting)
+
+
+def settings():
+    """Every setting of the sweep."""
+    sizes = grid(decay=DECAYS, size=SIZES, seed=SEEDS)
+    shares = grid(d_hidden=WIDTHS, share=SHARES, seed=SEEDS)
+    steps = grid(decay=WEIGHT_DECAYS, step=STEPS, seed=SEEDS)
+    return [
+        *(dict(kind="size", end=SIZE_END) | NETWORK | row for row in sizes),
+        *(dict(kind="share", end=SHARE_END) | NETWORK | dict(decay=0.1, size=1) | row for row in shares),
+        *(dict(kind="step", end=STEP_END) | NETWORK | row for row in steps),
+    ]
+
+
+def one_of_each():
+    """Print the seconds of one run of each kind, and of the longest."""
+    chosen = [row for row in settings() if row["seed"] == 0]
+    for kind in ("size", "share", "step"):
+        rows = [row for row in chosen if row["kind"] == kind]
+        for setting in (rows[len(rows) // 2], rows[-1]):
+            begun = time.perf_counter()
+            result = run(**setting)
+            shown = {key: value for key, value in result.items() if not isinstance(value, list)}
+            print(f"{setting}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    store.main(__doc__, "phases", run, settings(), one_of_each)
