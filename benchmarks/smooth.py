@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 
 from grokbook.direction import norm_minimising_direction
 from grokbook.eq20 import Isolated
-from grokbook.fourier import features
+from grokbook.fourier import features, polygon_order
 from grokbook.isolated import initial_embedding, minimise, simulate
 from grokbook.levelset import LevelSet
 from grokbook.measure import chatter, cosine
@@ -112,18 +112,9 @@ def pentagon(p, d_hidden, share, decay, end, activation, seed):
     return dict(
         time=times,
         accuracy=task.accuracy(network.outputs(points, task.X_test)).tolist(),
-        fivefold=[fivefold(E) for E in embeddings],
+        fivefold=[polygon_order(features(E), 5) for E in embeddings],
         units=(squares.sum(-1) ** 2 / squares.square().sum(-1)).tolist(),
     )
-
-
-def fivefold(E):
-    """|Σ z⁵| over the units of each frequency, beside Σ |z|⁵, z being a unit's coefficient at its strongest frequency.
-    1 for regular pentagons."""
-    F = features(E)
-    own = F.abs().argmax(0)
-    fifth = F[own, torch.arange(F.shape[1])] ** 5
-    return float(sum(fifth[own == k].sum().abs() for k in own.unique()) / fifth.abs().sum())
 
 
 def beside(p, d_hidden, test_size, step, decay, window, activation, seed):

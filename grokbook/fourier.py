@@ -89,3 +89,16 @@ def served_by(F):
         raise ValueError(f"units {(~(power.sum(0) > 0)).nonzero().flatten().tolist()} are zero; leave them out")
     share, row = (power / power.sum(0)).max(0)
     return row + 1, share
+
+
+def polygon_order(F, corners):
+    """Σ_k |Σ zᶜ| / Σ |z|ᶜ: how near the units of each frequency stand to the corners of a regular polygon, c = corners.
+
+    z is a unit's coefficient at its strongest frequency k; large units count more. F: complex (f, d) -> float, 1 where
+    the phases within each frequency differ by multiples of 2π/c. Raises ValueError where no unit has a frequency.
+    """
+    own = F.abs().argmax(0)
+    powers = F[own, torch.arange(F.shape[1])] ** checks.whole("corners", corners, 1)
+    if not float(powers.abs().sum()) > 0:
+        raise ValueError(f"all {F.shape[1]} units are zero or not finite, and have no phases")
+    return float(sum(powers[own == k].sum().abs() for k in own.unique()) / powers.abs().sum())

@@ -6,7 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokbook.fourier import circle_measures, cosines, features, order_round, parts, plane, served_by, step_round
+from grokbook.fourier import (
+    circle_measures,
+    cosines,
+    features,
+    order_round,
+    parts,
+    plane,
+    polygon_order,
+    served_by,
+    step_round,
+)
 
 
 def circle_embedding(p, d, amplitudes, generator):
@@ -119,3 +129,34 @@ def test_units_name_the_frequency_they_serve():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def units_at(angles, sizes, k, p=11):
+    """Units that are cosines of frequency k: their features. angles, in degrees, and sizes: lists."""
+    j = torch.arange(p, dtype=torch.float64)[:, None]
+    turned = 2 * math.pi * j * k / p + torch.deg2rad(torch.tensor(angles, dtype=torch.float64))
+    return features(torch.tensor(sizes) * turned.cos())
+
+
+def test_only_a_regular_polygon_of_as_many_corners_has_full_order():
+    for corners in range(1, 8):
+        polygon = units_at([10 + 360 * h / corners for h in range(corners)], [1.0] * corners, 2)
+        assert polygon_order(polygon, corners) == pytest.approx(1, abs=1e-12)
+        others = [fold for fold in range(1, 8) if fold % corners]
+        assert all(polygon_order(polygon, fold) < 1e-12 for fold in others)
+
+
+def test_each_frequency_has_a_polygon_of_its_own_and_sizes_count():
+    five = [72.0 * h for h in range(5)]
+    turned = units_at([angle + 31 for angle in five], [2.0] * 5, 3)
+    both = torch.cat([units_at(five, [1.0] * 5, 1), turned], 1)
+    assert polygon_order(both, 5) == pytest.approx(1, abs=1e-12)
+    # One unit of half the size stands opposite: its fifth power is -1/32.
+    assert polygon_order(units_at([0.0, 36.0], [1.0, 0.5], 1), 5) == pytest.approx((1 - 1 / 32) / (1 + 1 / 32))
+
+
+def test_no_order_of_nothing():
+    with pytest.raises(ValueError, match="all 4 units are zero"):
+        polygon_order(torch.zeros(5, 4, dtype=torch.complex128), 5)
+    with pytest.raises(ValueError, match="corners=0"):
+        polygon_order(units_at([0.0], [1.0], 1), 0)
