@@ -22,7 +22,7 @@ from grokbook.training import TrainingError, train, train_to
 SEEDS = [0, 1, 2]
 NETWORK = dict(p=17, d_hidden=192, share=0.75, activation="relu")
 SIZE_END, SHARE_END, STEP_END = 6.0, 6.0, 4.0  # in 1/(2λ)
-DECAYS = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03]  # λ of Eq. 13, with the sum of squares
+DECAYS = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03]  # λ of Eq. 13, with the sum of squares
 SIZES = [0.25, 0.5, 1, 2, 4]  # of PyTorch's start
 WIDTHS = [24, 48, 96, 192, 384]
 SHARES = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
