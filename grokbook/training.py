@@ -127,15 +127,16 @@ def train(
 
 
 STABLE = 0.8  # the step, as a share of the longest with which gradient descent is stable
+ROOM = 8  # how many λ count as an eigenvalue: where the weights are small, decay alone limits the step
 
 
 def train_to(network, task, times, decay, theta, ratio=1.0):
     """θ at `times`, in 1/(2λ), of gradient descent on L + λ‖θ‖², Eq. 13: what stands beside Eq. 20. -> (T, ..., d).
 
     times: (T,); theta: (..., d) at times[0]; decay: λ, half of what `train` calls decay; ratio as there. Between two
-    times all steps are alike and at most 0.8/μ, μ the largest eigenvalue of JDJᵀ in any run at the first of them; D is
-    `ratio` for the readout and 1 for the rest. Raises as `train` does, and ValueError for times that do not increase
-    and for decay = 0.
+    times all steps are alike and at most 0.8/μ, μ the largest eigenvalue of JDJᵀ in any run at the first of them, or 8λ
+    if that is more; D is `ratio` for the readout and 1 for the rest. Raises as `train` does, and ValueError for times
+    that do not increase and for decay = 0.
     """
     decay, theta = checks.positive("decay", decay), checks.real("theta", theta, (..., network.size))
     times = [float(time) for time in times]
@@ -143,7 +144,8 @@ def train_to(network, task, times, decay, theta, ratio=1.0):
         raise ValueError(f"times={times} must be a list of finite times that increases, the start's first")
     points, speeds = [theta], network.speeds(ratio)
     for begin, end in itertools.pairwise(times):
-        longest = STABLE / max(sharpness(network, run, speeds=speeds) for run in theta.reshape(-1, network.size))
+        across = max(sharpness(network, run, speeds=speeds) for run in theta.reshape(-1, network.size))
+        longest = STABLE / max(across, ROOM * decay * max(1.0, ratio))
         count = math.ceil((end - begin) / (2 * decay * longest))
         options = dict(steps=count, step=(end - begin) / (2 * decay * count), record_every=count, progress=False)
         theta = train(network, task, decay=2 * decay, theta=theta, loss="sum", ratio=ratio, **options).theta

@@ -234,6 +234,16 @@ class TestTrainTo:
         ends = [train_to(network, task, [0, 0.1, 0.3], decay, start, ratio=4)[-1] for decay in decays]
         assert power(decays, [(end - exact).norm() for end in ends]) == pytest.approx(1, abs=0.1)
 
+    @pytest.mark.parametrize("ratio", [1, 3])
+    def test_where_the_weights_are_small_the_decay_limits_the_step(self, task, ratio):
+        """JJᵀ is next to nothing, and steps of 0.8/μ would throw the weights about."""
+        network = TwoLayer(task.X_train, 48, 7)
+        start = 1e-4 * network.initial(torch.Generator().manual_seed(1))
+        norms = train_to(network, task, [0, 1, 3], 50.0, start, ratio=ratio).norm(dim=-1)
+        fine = train_to(network, task, [0.01 * k for k in range(101)], 50.0, start, ratio=ratio).norm(dim=-1)
+        assert float(norms[1] / fine[-1]) == pytest.approx(1, abs=0.2)
+        assert bool((norms.diff() < 0).all())
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [
