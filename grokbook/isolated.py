@@ -203,7 +203,8 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
 
     Eq. 20 chatters on the kinks of ReLU, and so does every method along it. Here the kinks are rounded off, less and
     less, and each rounded R is minimised from where the last one ended, with an equal share of `evaluations`. A stage
-    ends early where its velocity is at most `tolerance` ‖E‖. Raises ValueError for a batch and as `readout` does."""
+    ends early where its velocity is at most `tolerance` ‖E‖. Raises ValueError for a batch, for a decay that leaves
+    nothing of E, and as `readout` does."""
     activation, tolerance = activation_of(activation), checks.positive("tolerance", tolerance)
     exact = Isolated(task, E, activation, decay, features)
     if E.ndim != exact.features.ndim:
@@ -216,4 +217,10 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
         rounded = activation if width is None else smoothed(activation, width * float(size))
         descent = Descent(Isolated(task, E, rounded, decay, features), E, tolerance)
         E, used = descent.run(E, share), used + descent.evaluations
-    return Minimum(E, float(exact.cost(E)), used, descent.speed, descent.why)
+    cost = float(exact.cost(E))
+    if decay and cost >= (1 - 1e-9) * float(task.Y_train.square().sum()) / decay:
+        raise ValueError(
+            f"decay={decay} leaves nothing to fit: R/λ ends at {cost:.6g}, as much as E = 0 costs; lower it. For σ of "
+            "degree 1, dual.largest_ratio(task.Y_train, task) is the decay below which something is left"
+        )
+    return Minimum(E, cost, used, descent.speed, descent.why)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grokbook import checkpoint, eq20
 from grokbook.descent import Descent
+from grokbook.dual import largest_ratio
 from grokbook.eq20 import Isolated, lower_gram
 from grokbook.isolated import SimulationError, cost, initial_embedding, minimise, readout, simulate, velocity
 from grokbook.network import FeatureMap, ManyLayers, OneLayer
@@ -673,3 +674,13 @@ def test_simulate_refuses_starts_of_another_kind():
         simulate(E.numpy(), task, 1e-2, 10)
     with pytest.raises(ValueError, match=r"\(0, 5, 16\), which holds no run"):
         simulate(E.expand(0, *E.shape), task, 1e-2, 10, method="adaptive")
+
+
+def test_a_decay_that_leaves_nothing_is_named():
+    """Above λ₁, the pull of the labels on the best single unit, zero is the only minimum; below it, it is none."""
+    task = modular_addition(5, 0.8, torch.Generator().manual_seed(0))
+    E = initial_embedding(5, 30, torch.Generator().manual_seed(1))
+    strongest = largest_ratio(task.Y_train.double(), task, starts=50)[0]
+    assert minimise(E, task, decay=0.95 * strongest).cost < float(task.Y_train.sum()) / (0.95 * strongest)
+    with pytest.raises(ValueError, match=r"leaves nothing to fit: R/λ ends at .* lower it"):
+        minimise(E, task, decay=1.05 * strongest)

@@ -124,9 +124,26 @@ def test_a_large_start_that_memorised_is_not_dead():
     assert not run(1, 99, norm=norm).settled and run(99, 99, norm=norm).settled
 
 
+def test_what_moved_before_the_last_quarter_has_settled():
+    norm = 100 - 10 * TIME.clamp(max=6)
+    assert run(1, 99, norm=norm).settled and not run(1, 99, norm=100 - 10 * TIME.clamp(max=7)).settled
+
+
+def test_a_network_that_grows_before_it_dies_is_dead():
+    norm = torch.tensor([1e-3, 1, 1, 0.1, 0.01, 1e-3, 4e-4, 2e-4, 1e-4])
+    assert run(99, 99, norm=norm).settled
+
+
+def test_who_forgets_the_others_has_not_understood():
+    passing = torch.where((TIME > 2) & (TIME < 5), 1.0, 0.3)
+    found = diagnose(TIME, step_up(1), passing, TIME * 0 + 1, TIME * 0 + 2, 1.0)
+    assert (found.phase, found.understood) == ("memorisation", 3) and "30 % of the others" in found.because
+
+
 def test_a_dead_network_has_settled():
     found = diagnose(TIME, TIME * 0, TIME * 0, TIME * 0 + 1, torch.tensor([1.0] + [0.0] * 8), 1.0)
-    assert (found.phase, found.settled) == ("confusion", True) and "from 1 to 0" in found.because
+    assert (found.phase, found.settled) == ("confusion", True) and "from 1 to 0. " in found.because
+    assert "changed by +0.0 %" in found.because
 
 
 def test_lists_and_arrays_are_taken():
@@ -140,6 +157,7 @@ def test_lists_and_arrays_are_taken():
         (dict(norm=TIME[:, None]), r"norm.: \(9, 1\)"),
         (dict(time=TIME - 1), "must increase from 0 on"),
         (dict(time=TIME.flip(0)), "must increase from 0 on"),
+        (dict(time=TIME.clamp(max=7)), "must increase from 0 on"),
         (dict(time=TIME * math.inf), "must increase from 0 on"),
         (dict(train_accuracy=100 * step_up(1)), r"train_accuracy lies between 10.* and 100.*, not per cent"),
         (dict(test_accuracy=step_up(1) - 0.2), "test_accuracy lies between -0.1"),
