@@ -86,10 +86,14 @@ def stepping(decay, step, end, seed, way, **setting):
         if broken:
             break
     found = summary(*torch.cat(parts, 1), early=FIRST if way == "descent" else 0)
-    finite = theta.isfinite().all().item()
+    return found | dict(broken=broken, steps=taken) | left(network, theta)
+
+
+def left(network, theta):
+    """The largest eigenvalue of JJᵀ at the end, and the hidden units that answer to any pair."""
     active = (network.preactivations(theta) > 0).any(0)
-    edge = sharpness(network, theta) if finite and active.any() and found["norm"][-1] > 1e-6 else None
-    return found | dict(broken=broken, steps=taken, largest=edge, active=int(active.sum()))
+    alive = theta.isfinite().all() and active.any() and theta.square().sum() > 1e-6
+    return dict(largest=sharpness(network, theta) if alive else None, active=int(active.sum()))
 
 
 def in_batches(task, network, theta, decay, step, end, batch, seed):
@@ -114,9 +118,7 @@ def in_batches(task, network, theta, decay, step, end, batch, seed):
         outputs, pull = part.linearised(theta)
         theta = theta - step * (pull(2 / Y[chosen].numel() * (outputs - Y[chosen])) + decay * theta)
     columns = torch.tensor(records, dtype=torch.float64).T
-    active = (network.preactivations(theta) > 0).any(0)
-    edge = sharpness(network, theta)
-    return summary(*columns) | dict(broken=False, steps=steps, largest=edge, active=int(active.sum()))
+    return summary(*columns) | dict(broken=False, steps=steps) | left(network, theta)
 
 
 def summary(times, fitted, accuracy, loss, norm, early=0):
@@ -129,9 +131,7 @@ def summary(times, fitted, accuracy, loss, norm, early=0):
     found |= dict(fitted_end=float(fitted[-1]), accuracy_end=float(accuracy[-1]), fitted_most=float(fitted.max()))
     curves = dict(time=times, fitted=fitted, accuracy=accuracy, loss=loss, norm=norm)
     finite = {name: torch.nan_to_num(curve.double(), posinf=1e30) for name, curve in curves.items()}
-    kept = store.thinned(**{name: curve[early:] for name, curve in finite.items()})
-    begin = {name: [float(f"{value:.4g}") for value in curve[:early].tolist()] for name, curve in finite.items()}
-    return found | {name: begin[name] + kept[name] for name in kept}
+    return found | store.thinned(early, **finite)
 
 
 def run(kind, **setting):

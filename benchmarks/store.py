@@ -35,10 +35,12 @@ def write(name, rows):
     (DATA / f"{name}.json").write_text(f'{{"command": "{command}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
-def thinned(**columns):
-    """At most KEPT entries of each column, evenly spaced by number, the last among them, in four digits."""
-    length = len(next(iter(columns.values())))
-    kept = torch.linspace(0, length - 1, min(KEPT, length)).round().long()
+def thinned(early=0, **columns):
+    """The first `early` entries of each column, and of the rest at most KEPT, evenly spaced by number, the last among
+    them; in four digits."""
+    length = len(next(iter(columns.values()))) - early
+    kept = early + torch.linspace(0, length - 1, min(KEPT, length)).round().long()
+    kept = torch.cat([torch.arange(early), kept])
     return {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}
 
 

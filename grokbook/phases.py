@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from grokbook import checks
+from grokbook.measure import first_passage
 
 PHASES = ("divergence", "confusion", "memorisation", "grokking", "comprehension")
 FEWEST = 8  # records: two in the last quarter
@@ -58,7 +59,10 @@ def diagnose(
     decay = checks.not_negative("decay", decay)
     curves = dict(time=time, train_accuracy=train_accuracy, test_accuracy=test_accuracy, loss=loss, norm=norm)
     time, train, test, loss, norm = _checked(curves)
-    memorised, understood = (_first(time, curve, level) for curve, level in zip((train, test), levels, strict=True))
+    memorised, understood = (
+        float(first_passage(time, curve, level)) if curve.max() >= level else None
+        for curve, level in zip((train, test), levels, strict=True)
+    )
     late = int((time >= time[-1] - (time[-1] - time[0]) / 4).nonzero()[0])
     late = min(late, len(time) - 2)
     change = float(norm[-1] / norm[late] - 1) if norm[late] > 0 else 0.0
@@ -110,9 +114,3 @@ def _checked(curves):
             f"loss and norm must not be negative; least are {curves['loss'].min()}, {curves['norm'].min()}"
         )
     return curves.values()
-
-
-def _first(time, curve, level):
-    """The first time with curve >= level, None without one."""
-    reached = (curve >= level).nonzero()
-    return float(time[reached[0, 0]]) if len(reached) else None

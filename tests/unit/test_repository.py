@@ -44,7 +44,7 @@ IMPORTS = {
     "nearest": {"linalg"},
     "levelset": {"linalg", "jacobians", "nearest"},
     "margin": {"checks"},
-    "phases": {"checks"},
+    "phases": {"checks", "measure"},
     "direction": {"linalg"},
     "equations": {"checks"},  # what a module computes; probe is what users call
     "probe": {"checks", "linalg", "equations", "jacobians", "levelset", "direction", "measure"},
