@@ -51,7 +51,7 @@ processes: $(READY)
 	$(RUN) -m pytest -p no:cacheprovider -n 2 --dist loadfile tests/processes
 
 # The longest notebooks, which start first, so that no worker is left with one of them at the end.
-LONGEST := $(addprefix book/,$(addsuffix .ipynb,simulation grokking norm_minimization your_network typical smooth deeper phases))
+LONGEST := $(addprefix book/,$(addsuffix .ipynb,simulation grokking norm_minimization your_network typical smooth deeper phases cross_entropy))
 
 # Each notebook alone in a fresh kernel; what it prints must be what is stored, but for measured values (tests/nbval.cfg).
 notebooks: $(READY)

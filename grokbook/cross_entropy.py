@@ -18,7 +18,8 @@ from grokbook.dual import largest_ratio
 LONGEST = 0.05  # step of T
 SAFETY = 1.0  # step times the largest eigenvalue of A + 1; descent is stable below 2
 AFRESH = 5  # steps between two looks at that eigenvalue
-FIRST, FURTHER = 10, 2  # power iterations of the first look, and of the others
+SUDDEN = 8.0  # times as much push since then are a reason to look at once
+FIRST, FURTHER = 10, 2  # power iterations of such a look, as of the first, and of the others
 MAX_STEPS = 200_000
 DEEP = -30.0  # below it ln(1 + eˢ) is eˢ to the last bit
 
@@ -130,7 +131,8 @@ def _increasing(name, marks):
 def _descended(network, task, marks, decay, theta):
     """θ' = Σ q ∇z − θ until T reaches each mark; without decay q has L in place of λ, and the marks are of ln(1/L)."""
     theta = checks.real("theta", theta, (network.size,)).detach()
-    Y, along, points, taken, time = task.Y_train.to(network.X), torch.ones_like(theta), [], [], marks[0]
+    Y, along, points, taken = task.Y_train.to(network.X), torch.ones_like(theta), [], []
+    time, pushed = marks[0], 0.0
     for steps in range(MAX_STEPS):
         outputs, pull = network.linearised(theta)
         log_scale = math.log(decay) if decay else float(log_loss(outputs, Y))
@@ -141,17 +143,19 @@ def _descended(network, task, marks, decay, theta):
             if len(points) == len(marks):
                 return Followed(torch.stack(points), torch.tensor(taken))
         q = _scaled(outputs, Y, log_scale)
-        if steps % AFRESH == 0:
-            times = _stiffness(network, theta, Y, q, log_scale)
-            for _ in range(FURTHER if steps else FIRST):
-                along = times(along / along.norm())
+        sudden = float(q.sum()) > SUDDEN * pushed
+        if steps % AFRESH == 0 or sudden:
+            pushed = float(q.sum())
+            along = _stiffest(_stiffness(network, theta, Y, q, log_scale), along, FIRST if sudden else FURTHER)
             largest = float(along.norm())
-        step, velocity = SAFETY / largest, pull(_push(q, Y))
+        velocity = pull(_push(q, Y))
         if decay:
             left = marks[len(points)] - time
             step = min(SAFETY / (1 + largest), LONGEST, left)
             time = marks[len(points)] if step == left else time + step
             velocity -= theta
+        else:
+            step = SAFETY / largest
         theta = theta + step * velocity
         if not bool(theta.sum().isfinite()):
             raise ValueError(f"after {steps} steps θ is not finite; start from smaller weights, or in float64")
@@ -159,13 +163,22 @@ def _descended(network, task, marks, decay, theta):
     raise ValueError(f"{MAX_STEPS} steps reached {reached} of {marks[-1]:.3g}; ask for less")
 
 
-def soft_direction(network, theta, task, decay, rate=1.0, held=None, tolerance=1e-6):
-    """−(1 + A/r)⁻¹θ, by conjugate gradients: decay's pull, as far as walls let it that yield at the rate r. -> (d,).
+def _stiffest(times, along, iterations):
+    """Power iteration for A's largest eigenvalue, the length of what it returns. v -> Av, (d,) -> (d,)."""
+    for _ in range(iterations):
+        if not along.norm() > 0:  # nothing pushed: the walls are far away, and q is below the smallest number
+            along = torch.ones_like(along)
+        along = times(along / along.norm())
+    return along
 
-    r → 0 is the projection of −θ on the kernel of A, the norm-minimising direction; r → ∞ is −θ. held: (k, d),
-    orthonormal rows whose kernel the direction keeps to, such as `TwoLayer.holding_rows`. A takes about 20/√r
-    iterations of a product with J and one with Jᵀ. Raises ValueError for a rate that is not positive and where 10,000
-    iterations do not do."""
+
+def soft_direction(network, theta, task, decay, rate=1.0, held=None, tolerance=1e-6):
+    """−(1 + A/r)⁻¹θ, by conjugate gradients: decay's pull, as far as walls let it that yield at the rate r.
+
+    θ: (d,) -> (d,). r → 0 is the projection of −θ on the kernel of A, the norm-minimising direction; r → ∞ is −θ.
+    held: (k, d), orthonormal rows whose kernel the direction keeps to, such as `TwoLayer.holding_rows`. The number of
+    iterations, each a product with J and one with Jᵀ, grows like 1/√r. Raises ValueError for a rate that is not
+    positive, and where 10,000 iterations do not reach the tolerance."""
     decay, rate = checks.positive("decay", decay), checks.positive("rate", rate)
     Y = task.Y_train.to(network.X)
     q = multipliers(network.outputs(theta), Y, decay)

@@ -170,10 +170,20 @@ def test_without_decay_the_loss_goes_as_deep_as_asked():
     assert task.right(network.outputs(found.points[-1]), task.Y_train).all()
 
 
+def test_a_network_that_no_wall_pushes_shrinks_with_decay_alone():
+    task, least, s = two_samples(0.05)
+    network, half = TwoLayer(task.X_train, 2, 2), s / 2**0.5
+    theta = 60 * network.join(s * torch.eye(2).to(s), torch.stack([half, -half, -half, half]).view(2, 2))
+    assert (multipliers(network.outputs(theta), task.Y_train, 0.05) == 0).all()
+    found = settle(network, task, [0, 0.5, 12], 0.05, theta).points
+    assert torch.allclose(found[1], 0.95**10 * theta)
+    assert float(loss_and_decay(network, task, found[2], 0.05)) == pytest.approx(least, rel=1e-6)
+
+
 def test_no_run_costs_less_than_the_bound():
     for seed, decay in [(0, 1e-2), (1, 1e-3), (2, 1e-4)]:
         task, network, theta = small("relu", seed, p=7, d_hidden=32)
-        points = settle(network, task, [0, 1, 30], decay, theta).points
+        points = settle(network, task, [0, 1, 12], decay, theta).points
         costs = [float(loss_and_decay(network, task, point, decay)) for point in points]
         bounds = [lower_bound(network, point, task, decay) for point in points]
         assert [bound.cost for bound in bounds] == pytest.approx(costs)

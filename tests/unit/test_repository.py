@@ -59,6 +59,7 @@ IMPORTS = {
     "scale_free": {"checks", "activations", "eq20", "isolated"},
     "dual": {"checks", "linalg", "activations", "eq20", "isolated", "display.progress"},
     "copositive": {"checks"},
+    "cross_entropy": {"checks", "dual"},
     "typical": {"checks", "checkpoint", "network", "eq20", "integrators", "flow"},
     "free_readout": {"checks", "linalg", "network"},
     "noise": {"checks", "activations"},

@@ -20,10 +20,12 @@ from torch import nn
 MODULES = "tasks activations network losses eq20 isolated dual flow integrators training linalg jacobians levelset"
 MODULES = [*MODULES.split(), "nearest", "direction", "probe", "fourier", "measure", "toys", "typical", "margin"]
 MODULES += ["operators", "scale_free", "ways", "free_readout", "noise", "clock", "copositive", "price", "watch"]
+MODULES += ["cross_entropy"]
 book = SimpleNamespace(**{name: importlib.import_module(f"grokbook.{name}") for name in MODULES})
 
 # What is public and is neither called below nor returned from there.
 EXCEPTIONS = {
+    "cross_entropy.largest_decay": "returns a plain float",
     "dual.largest_ratio": "returns a plain float before its direction: tests/unit/test_dual.py checks both",
     "network.FeatureMap": "abstract: OneLayer and ManyLayers are called",
     "network.FeatureMap.hidden": "abstract: OneLayer and ManyLayers are called",
@@ -101,6 +103,13 @@ r=6 | noise.noisy_descent(draw(7, 9), draw(9, 8), TASK, generator(), 0.1, 10, re
 dual.lower_bound(draw(7, 9), TASK, starts=9)
 p=7, k=None | dual.minimum_norm(TASK, generator(), starts=9, rounds=1, progress=False)
 p=3, k=48 | copositive.chambers(3)
+m=8 | cross_entropy.margins(draw(5, 8), LABELS); cross_entropy.multipliers(draw(5, 8), LABELS, 0.1)
+m=8 | cross_entropy.log_loss(draw(5, 8), LABELS)
+d=135, n=5, m=8, k=2 | cross_entropy.stiffnesses(TWO, draw(135), LABELLED, 0.1)
+d=135, k=2 | cross_entropy.settle(TWO, LABELLED, [0, 0.1], 0.1, draw(135))
+d=135, k=2 | cross_entropy.sink(TWO, LABELLED, [0, 1], draw(135))
+d=135, k=2 | cross_entropy.soft_direction(TWO, draw(135), LABELLED, 0.1, held=torch.eye(135).to(A)[:2])
+d=135, p=7 | cross_entropy.lower_bound(TWO, draw(135), LABELLED, 0.1, starts=9)
 copositive.proved(draw(4, 3), book.tasks.modular_addition(3, 0.7, generator()), 9.0)
 integrators.method("adaptive"); integrators.Method(integrators.heun)
 linalg.min_norm(A, b); linalg.ridge(A, b, 0.1); linalg.min_norm(A, B); linalg.ridge(A, B, 0.1)
@@ -149,6 +158,8 @@ def draw(*shape):
 
 
 TASK = book.tasks.Task.from_arrays(*(ARRAYS := [draw(5, 7), draw(5, 8), draw(12, 7), draw(12, 8)]))
+LABELS = torch.eye(8, dtype=torch.float64)[:5]
+LABELLED = book.tasks.Task.from_arrays(ARRAYS[0], LABELS, ARRAYS[2], ARRAYS[3])
 X, Y, PAIRS = TASK.X_train, TASK.Y_train, torch.arange(56).view(28, 2) % 7
 SUMS = book.operators.operator(ONE_HOT := book.tasks.inputs(PAIRS[:5], 7))
 DEEP, TWO = book.network.Deep(X, [9, 10], 8), book.network.TwoLayer(X, 9, 8)
