@@ -108,7 +108,7 @@ def settle(network, task, times, decay, theta):
     """Gradient descent on L + (λ/2)‖θ‖² with steps that follow the stiffness, at `times` of T = ηλk. -> Followed.
 
     times: (k,), increasing, θ's the first; θ: (d,). A step of T is 1 over 1 + A's largest eigenvalue, at most 0.05. A
-    has no 1/λ in it, so that a tenth of the decay takes no more steps: ηλ stays, not η. Raises ValueError for times
+    has no 1/λ in it, so that a tenth of the decay takes hardly more steps: ηλ stays, not η. Raises ValueError for times
     that do not increase, for labels that are not one-hot and where θ stops being finite."""
     return _descended(network, task, _increasing("times", times), checks.positive("decay", decay), theta)
 

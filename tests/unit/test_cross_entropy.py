@@ -232,6 +232,7 @@ def test_from_the_largest_decay_on_nothing_is_left():
         (lambda task, network, theta: settle(network, task, [0, 1], DECAY, theta * math.nan), "theta"),
         (lambda task, network, theta: sink(network, task, [2, 1], theta), "increases"),
         (lambda task, network, theta: multipliers(network.outputs(theta), task.Y_train / 2, DECAY), "single 1"),
+        (lambda task, network, theta: log_loss(network.outputs(theta), 0 * task.Y_train), "single 1"),
         (lambda task, network, theta: margins(network.outputs(theta), task.Y_test), "outputs are"),
         (lambda task, network, theta: cross_entropy.soft_direction(network, theta, task, DECAY, 0), "rate=0"),
         (lambda task, network, theta: lower_bound(network, theta, task, DECAY), "degree None"),
