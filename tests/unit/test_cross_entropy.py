@@ -180,6 +180,15 @@ def test_a_network_that_no_wall_pushes_shrinks_with_decay_alone():
     assert float(loss_and_decay(network, task, found[2], 0.05)) == pytest.approx(least, rel=1e-6)
 
 
+def test_a_wall_that_is_met_at_once_does_not_throw_the_network_out():
+    task, network, theta = small("relu", p=7, d_hidden=32)
+    end = settle(network, task, [0, 4], 1e-6, theta).points[1]
+    for factor in (2.5, 3.0, 3.5, 4.0, 5.0):  # from behind the walls, which it meets between two looks or not
+        again = settle(network, task, [0, 0.5, 1, 1.5, 2, 2.5], 1e-6, factor * end).points[-1]
+        costs = [float(loss_and_decay(network, task, point, 1e-6)) for point in (end, again)]
+        assert costs[1] == pytest.approx(costs[0], rel=0.05)
+
+
 def test_no_run_costs_less_than_the_bound():
     for seed, decay in [(0, 1e-2), (1, 1e-3), (2, 1e-4)]:
         task, network, theta = small("relu", seed, p=7, d_hidden=32)
