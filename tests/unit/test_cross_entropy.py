@@ -200,7 +200,8 @@ def test_no_run_costs_less_than_the_bound():
         assert bounds[-1].value > 0.7 * costs[-1] and bounds[0].value < bounds[-1].value
         least = margins(network.outputs(points[-1]), task.Y_train).min() / points[-1].square().sum()
         assert least <= min(bound.margin for bound in bounds)
-        assert bounds[-1].ratio > own_ratio(network, task, points[-1], decay) - 1e-6 > 0.9
+        from_own = lower_bound(network, points[-1], task, decay, starts=1).ratio
+        assert from_own > own_ratio(network, task, points[-1], decay) - 1e-6 > 0.9
 
 
 def own_ratio(network, task, theta, decay):
@@ -219,6 +220,7 @@ def test_the_bound_is_the_minimum_where_that_is_known():
     found = lower_bound(network, theta, task, 0.05)
     assert found.cost == pytest.approx(least, rel=1e-9)
     assert found.value == pytest.approx(least, rel=1e-4) and found.ratio == pytest.approx(1, abs=1e-4)
+    assert found.margin == pytest.approx(2**0.5 / 4, rel=1e-4)  # √2 s² over 4 s²
 
 
 def test_from_the_largest_decay_on_nothing_is_left():
