@@ -22,6 +22,7 @@ from grokbook.tasks import modular_addition
 SEEDS = [0, 1, 2]
 NETWORK = dict(p=31, d_hidden=256, share=0.8, activation="relu")
 SMOOTH = dict(p=23, d_hidden=256, share=0.9, activation="gelu")
+LARGER = [dict(p=97, d_hidden=512, share=0.5), dict(p=113, d_hidden=512, share=0.4)]  # as others have trained
 DECAYS = [3e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8]  # PyTorch's, with the mean over samples
 SIZES = [0.5, 1, 2, 4, 8, 16]  # of PyTorch's start
 SHARES = [0.5, 0.6, 0.7, 0.9]
@@ -119,12 +120,14 @@ def settings():
     sizes = grid(decay=DECAYS, size=SIZES, seed=SEEDS)
     shares = grid(share=SHARES, seed=SEEDS)
     smooth = grid(decay=[1e-3, 1e-5], seed=SEEDS)
+    larger = [NETWORK | row | dict(seed=seed) for row in LARGER for seed in SEEDS]
     sinks = grid(size=[1, 4], seed=SEEDS)
     ways = grid(decay=WAY_DECAYS, seed=SEEDS)
     return [
         *(dict(kind="decay") | NETWORK | row for row in sizes),
         *(dict(kind="decay") | NETWORK | dict(decay=1e-5, size=1) | row for row in shares),
         *(dict(kind="decay") | SMOOTH | dict(size=1) | row for row in smooth),
+        *(dict(kind="decay") | row | dict(decay=1e-5, size=1) for row in larger),
         *(dict(kind="sink") | NETWORK | row for row in sinks),
         *(dict(kind="sink") | SMOOTH | dict(size=1, seed=seed) for seed in SEEDS),
         *(dict(kind="way") | SMOOTH | dict(size=WAY_SIZE) | row for row in ways),

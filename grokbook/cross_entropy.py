@@ -186,15 +186,15 @@ def soft_direction(network, theta, task, decay, rate=1.0, held=None, tolerance=1
     keep = (lambda v: v) if held is None else (lambda v: v - held.T @ (held @ v))
 
     def product(v):
-        v = keep(torch.as_tensor(v, dtype=theta.dtype))
-        return (keep(times(v)) / rate + v).numpy()
+        v = keep(torch.as_tensor(v).to(theta))
+        return (keep(times(v)) / rate + v).cpu().numpy()
 
-    size = len(theta)
-    operator = LinearOperator((size, size), matvec=product, dtype=theta.numpy().dtype)
-    solution, missed = cg(operator, keep(-theta).numpy(), rtol=checks.positive("tolerance", tolerance), maxiter=10_000)
+    size, pull = len(theta), keep(-theta).cpu().numpy()
+    operator = LinearOperator((size, size), matvec=product, dtype=pull.dtype)
+    solution, missed = cg(operator, pull, rtol=checks.positive("tolerance", tolerance), maxiter=10_000)
     if missed:
         raise ValueError(f"10,000 iterations do not reach {tolerance=} with {rate=}; raise one of them")
-    return torch.as_tensor(solution)
+    return torch.as_tensor(solution).to(theta)
 
 
 def lower_bound(network, theta, task, decay, *, starts=500, generator=None):
