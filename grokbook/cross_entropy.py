@@ -92,7 +92,7 @@ def stiffnesses(network, theta, task, decay):
     """The eigenvalues of A that can differ from 0: how hard the loss holds a direction, beside decay, which has 1.
 
     θ: (d,) -> (n m,), increasing, one a sample 0; by a dense matrix of (n m)²."""
-    Y = task.Y_train.to(network.X)
+    theta, Y = _point(network, theta), task.Y_train.to(network.X)
     n, m = Y.shape
     p = multipliers(network.outputs(theta), Y, decay) * (n * decay)
     root, right = p.sqrt(), 1 - p.sum(-1)
@@ -121,6 +121,10 @@ def sink(network, task, depths, theta):
     return _descended(network, task, _increasing("depths", depths), 0.0, theta)
 
 
+def _point(network, theta):
+    return checks.real("theta", theta, (network.size,)).detach()
+
+
 def _increasing(name, marks):
     marks = [float(mark) for mark in marks]
     if not marks or not all(0 < end - begin < math.inf for begin, end in itertools.pairwise(marks)):
@@ -130,7 +134,7 @@ def _increasing(name, marks):
 
 def _descended(network, task, marks, decay, theta):
     """θ' = Σ q ∇z − θ until T reaches each mark; without decay q has L in place of λ, and the marks are of ln(1/L)."""
-    theta = checks.real("theta", theta, (network.size,)).detach()
+    theta = _point(network, theta)
     Y, along, points, taken = task.Y_train.to(network.X), torch.ones_like(theta), [], []
     time, pushed = marks[0], 0.0
     for steps in range(MAX_STEPS):
@@ -154,6 +158,8 @@ def _descended(network, task, marks, decay, theta):
             step = min(SAFETY / (1 + largest), LONGEST, left)
             time = marks[len(points)] if step == left else time + step
             velocity -= theta
+        elif not largest:
+            raise ValueError(f"nothing moves at |θ| = {float(theta.norm()):.3g}, where J is zero; start elsewhere")
         else:
             step = SAFETY / largest
         theta = theta + step * velocity
@@ -180,7 +186,7 @@ def soft_direction(network, theta, task, decay, rate=1.0, held=None, tolerance=1
     iterations, each a product with J and one with Jᵀ, grows like 1/√r. Raises ValueError for a rate that is not
     positive, and where 10,000 iterations do not reach the tolerance."""
     decay, rate = checks.positive("decay", decay), checks.positive("rate", rate)
-    Y = task.Y_train.to(network.X)
+    theta, Y = _point(network, theta), task.Y_train.to(network.X)
     q = multipliers(network.outputs(theta), Y, decay)
     times = _stiffness(network, theta, Y, q, math.log(decay))
     keep = (lambda v: v) if held is None else (lambda v: v - held.T @ (held @ v))
@@ -202,7 +208,7 @@ def lower_bound(network, theta, task, decay, *, starts=500, generator=None):
 
     As in `grokbook.dual`, the ratio is a maximum over starts, and so no proof. Raises ValueError for an activation that
     is not homogeneous of degree 1."""
-    Y = task.Y_train.to(network.X)
+    theta, Y = _point(network, theta), task.Y_train.to(network.X)
     outputs, q = network.outputs(theta), multipliers(network.outputs(theta), Y, decay)
     options = dict(starts=starts, generator=generator, near=network.split(theta)[0])
     ratio, neuron = largest_ratio(_push(q, Y), task, network.activation, **options)

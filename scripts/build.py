@@ -2,6 +2,7 @@
 
     python scripts/build.py             into _build/html
     python scripts/build.py FOLDER      into FOLDER/_build/html
+    python scripts/build.py --links     no pages: ask for every link to another site, and name those that fail
 """
 
 import argparse
@@ -15,20 +16,21 @@ from pathlib import Path
 import chapters
 
 
-def command(output):
+def command(output, builder="html"):
     """Absolute paths: jupyter-book takes relative ones for relative to the book's folder."""
     return [
         *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(chapters.BOOK)),
         *("--config", str(chapters.ROOT / "_config.yml"), "--toc", str(chapters.ROOT / "_toc.yml")),
         *("--path-output", str(output), "-W", "-n", "--keep-going"),
+        *("--builder", builder),
     ]
 
 
-def build(output, **options):
+def build(output, builder="html", **options):
     """Build from nothing: after a failed build, a second one over the same folder would pass. Returns the process."""
     shutil.rmtree(Path(output) / "_build", ignore_errors=True)
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
-    return subprocess.run(command(output), env=environment, stdin=subprocess.DEVNULL, **options)
+    return subprocess.run(command(output, builder), env=environment, stdin=subprocess.DEVNULL, **options)
 
 
 def missing_pages(html):
@@ -39,7 +41,13 @@ def missing_pages(html):
 def main():
     parser = argparse.ArgumentParser(description="Build the book's pages.")
     parser.add_argument("output", nargs="?", type=Path, default=chapters.ROOT, help="default: the repository")
-    output = parser.parse_args().output.resolve()
+    parser.add_argument("--links", action="store_true", help="check the links to other sites, and build no pages")
+    given = parser.parse_args()
+    output = given.output.resolve()
+    if given.links:
+        if build(output, "linkcheck").returncode:
+            sys.exit(f"some links fail; {output / '_build' / 'linkcheck' / 'output.txt'} names them")
+        return
     begun = time.perf_counter()
     if build(output).returncode:
         sys.exit("the build failed; the warnings above say where")

@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import http.server
-import os
-import shutil
 import subprocess
 import threading
 from types import SimpleNamespace
@@ -14,9 +12,8 @@ from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
 import build
+import pdf
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -51,7 +48,7 @@ def html(built):
 @pytest.fixture(scope="session")
 def browser_path():
     """Chromium or Chrome on this machine; without one, the tests that need it are skipped, loudly."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None) or (MAC if os.path.exists(MAC) else None)
+    found = pdf.browser_path()
     if found is None:
         pytest.skip("NO BROWSER FOUND: the pages were not looked at. Install Chromium (apt-get install chromium)")
     return found

@@ -1,0 +1,80 @@
+"""The book on paper: A4 pages that are numbered, and links that lead to places in it."""
+
+import re
+
+import pytest
+from pypdf import PdfReader
+
+import pdf
+
+PAGES = ["intro", "orthogonality", "stability"]
+pytestmark = pytest.mark.xdist_group("pdf")
+
+
+@pytest.fixture(scope="module")
+def book(html, browser_path, tmp_path_factory):
+    """Three pages of the book as a PDF."""
+    return PdfReader(pdf.main(html, tmp_path_factory.mktemp("pdf") / "book.pdf", PAGES))
+
+
+@pytest.fixture(scope="module")
+def texts(book):
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in book.pages]
+
+
+def links(book, number):
+    return [link.get_object() for link in book.pages[number].get("/Annots") or []]
+
+
+def leads_to(book, link):
+    """The number of the page that a link leads to, None for an address."""
+    return book.get_page_number(link["/Dest"][0].get_object()) if isinstance(link.get("/Dest"), list) else None
+
+
+def test_pages_are_a4_and_numbered(book, texts):
+    assert {tuple(round(float(side)) for side in page.mediabox[2:]) for page in book.pages} == {(595, 842)}
+    assert all(text.endswith(str(k)) or text.startswith(str(k)) for k, text in enumerate(texts, 1))
+
+
+def test_the_contents_give_each_chapter_s_page_and_lead_there(book, texts):
+    stated = {title: int(number) for title, number in re.findall(r"(Orthogonality|Stability) (\d+)", texts[0])}
+    assert set(stated) == {"Orthogonality", "Stability"}
+    for title, number in stated.items():
+        assert title in texts[number - 1][:40]
+    assert sorted(leads_to(book, link) + 1 for link in links(book, 0)) == sorted([*stated.values(), 2])
+    outlined = {
+        entry.title: book.get_destination_page_number(entry) + 1 for entry in book.outline if hasattr(entry, "title")
+    }
+    assert {title: outlined[title] for title in stated} == stated
+
+
+def test_links_between_chapters_lead_to_their_places(book, texts):
+    begins = {
+        title: next(k for k, text in enumerate(texts) if title in text[:40])
+        for title in PAGES[1:]
+        for title in [title.title()]
+    }
+    inside = range(begins["Orthogonality"], begins["Stability"])
+    to_stability = [leads_to(book, link) for k in inside for link in links(book, k)]
+    to_stability = [number for number in to_stability if number is not None and number >= begins["Stability"]]
+    assert any(number > begins["Stability"] and "Theorem" in texts[number] for number in to_stability)
+
+
+def test_no_link_leads_to_a_file(book):
+    addresses = [str(link.get("/A", {}).get("/URI", "")) for k in range(len(book.pages)) for link in links(book, k)]
+    assert not [one for one in addresses if re.search(rf"/({'|'.join(PAGES)})\.html", one)]
+    assert any("arxiv.org" in one for one in addresses)
+
+
+def test_folds_are_open_and_drawing_code_is_left_out(texts):
+    whole = " ".join(texts)
+    assert "Solution" in whole and "Show code" not in whole and "Hide code" not in whole
+    assert "plt.show()" not in whole
+
+
+def test_what_is_missing_is_said(tmp_path, html, monkeypatch):
+    with pytest.raises(SystemExit, match="make book"):
+        pdf.main(tmp_path, tmp_path / "book.pdf")
+    monkeypatch.setattr(pdf, "browser_path", lambda: None)
+    with pytest.raises(SystemExit, match="install Chromium"):
+        pdf.main(html, tmp_path / "book.pdf", PAGES)
