@@ -32,7 +32,8 @@ def leads_to(book, link):
 
 
 def test_pages_are_a4_and_numbered(book, texts):
-    assert {tuple(round(float(side)) for side in page.mediabox[2:]) for page in book.pages} == {(595, 842)}
+    sides = [float(side) - a4 for page in book.pages for side, a4 in zip(page.mediabox[2:], (595, 842), strict=True)]
+    assert max(map(abs, sides)) < 1.5  # Chromium rounds up to its own pixels
     assert all(text.endswith(str(k)) or text.startswith(str(k)) for k, text in enumerate(texts, 1))
 
 
