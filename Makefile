@@ -19,7 +19,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 help:
 	@echo "make book      build the pages into _build/html"
 	@echo "make test      all checks: lint, unit, processes, notebooks and pages, each of which is a target too"
-	@echo "make unit      check the mathematics and the rules of the format, in about a minute"
+	@echo "make unit      check the mathematics and the rules of the format, in about two minutes"
 	@echo "make lab       open the chapters in JupyterLab"
 	@echo "make student   the chapters without their solutions, into _build/student; make instructor, with them"
 	@echo "make pdf       build the pages, and print them as one book, _build/book.pdf (needs Chromium)"

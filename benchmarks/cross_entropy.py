@@ -8,13 +8,11 @@
 until the loss is e^-400; "way" compares short stretches of training with the directions of walls that yield.
 """
 
-import time
-
 import store
 import torch
 
 from grokbook import cross_entropy
-from grokbook.measure import cosine, crossing
+from grokbook.measure import cosine
 from grokbook.network import TwoLayer
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -104,8 +102,7 @@ def passages(marks, curves):
     """Where training and held-back pairs are right, None where they never are, and what is in the end."""
     found = {}
     for name, curve, level in (("memorised", "fitted", 0.99), ("half", "accuracy", 0.5), ("nearly", "accuracy", 0.9)):
-        reached = bool((curves[curve] >= level).any())
-        found[name] = crossing(curves[curve], level, torch.as_tensor(marks))[0] if reached else None
+        [found[name]] = store.passage(curves[curve], level, torch.as_tensor(marks))
     return found | {f"{name}_end": float(curve[-1]) for name, curve in curves.items()}
 
 
@@ -136,12 +133,7 @@ def settings():
 
 def one_of_each():
     """Print the seconds of one run of each kind."""
-    for kind in ("decay", "sink", "way"):
-        setting = next(row for row in settings() if row["kind"] == kind)
-        begun = time.perf_counter()
-        result = run(**setting)
-        shown = {key: value for key, value in result.items() if not isinstance(value, list)}
-        print(f"{setting}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+    store.timed(run, [next(row for row in settings() if row["kind"] == kind) for kind in ("decay", "sink", "way")])
 
 
 if __name__ == "__main__":

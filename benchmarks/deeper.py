@@ -10,7 +10,6 @@ solved in turn. "trained": gradient descent with weight decay, and its movement 
 
 import functools
 import itertools
-import time
 
 import store
 import torch
@@ -216,11 +215,7 @@ def settings():
 def one_of_each():
     """Print the seconds of one run of each kind."""
     chosen = [ISOLATED | dict(widths=[64, 256]), MOVING | dict(way="in turn"), TRAINED | SLOW | dict(widths=[48, 192])]
-    for setting in chosen:
-        begun = time.perf_counter()
-        result = run(**setting, activation="relu", seed=0)
-        shown = {key: value for key, value in result.items() if key not in ("time", "accuracy", "cost", "squares")}
-        print(f"{setting['kind']}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+    store.timed(run, [setting | dict(activation="relu", seed=0) for setting in chosen])
 
 
 if __name__ == "__main__":

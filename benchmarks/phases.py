@@ -9,12 +9,10 @@ width and a share of the pairs; "step" trains by gradient descent with steps of 
 and in one setting with momentum, in mini-batches, and with AdamW.
 """
 
-import time
-
 import store
 import torch
 
-from grokbook.measure import crossing, sharpness
+from grokbook.measure import sharpness
 from grokbook.network import TwoLayer
 from grokbook.sweep import grid
 from grokbook.tasks import modular_addition
@@ -126,8 +124,7 @@ def summary(times, fitted, accuracy, loss, norm, early=0):
     times = torch.as_tensor(times, dtype=torch.float64)
     found = {}
     for name, curve, level in (("memorised", fitted, 0.99), ("half", accuracy, 0.5), ("nearly", accuracy, 0.95)):
-        reached = bool((curve >= level).any())
-        found[name] = None if not reached or curve[0] >= level else crossing(curve, level, times)[0]
+        [found[name]] = store.passage(curve, level, times)
     found |= dict(fitted_end=float(fitted[-1]), accuracy_end=float(accuracy[-1]), fitted_most=float(fitted.max()))
     curves = dict(time=times, fitted=fitted, accuracy=accuracy, loss=loss, norm=norm)
     finite = {name: torch.nan_to_num(curve.double(), posinf=1e30) for name, curve in curves.items()}
@@ -159,11 +156,7 @@ def one_of_each():
     chosen = [row for row in settings() if row["seed"] == 0]
     for kind in ("size", "share", "step"):
         rows = [row for row in chosen if row["kind"] == kind]
-        for setting in (rows[len(rows) // 2], rows[-1]):
-            begun = time.perf_counter()
-            result = run(**setting)
-            shown = {key: value for key, value in result.items() if not isinstance(value, list)}
-            print(f"{setting}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+        store.timed(run, (rows[len(rows) // 2], rows[-1]))
 
 
 if __name__ == "__main__":

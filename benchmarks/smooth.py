@@ -9,7 +9,6 @@ One start, many activations. "eq20": Eq. 20 to the end and its minimum; "trained
 "pentagon": the phases of a few units in training.
 """
 
-import time
 
 import store
 import torch
@@ -179,11 +178,8 @@ def settings():
 
 def one_of_each():
     """Print the seconds of one run of each kind."""
-    for kind in (COURSE | dict(start="balanced"), TRAINED, BESIDE):
-        begun = time.perf_counter()
-        result = run(**kind, activation="gelu(8)", seed=0)
-        shown = {key: value for key, value in result.items() if not isinstance(value, list)}
-        print(f"{kind['kind']}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+    kinds = (COURSE | dict(start="balanced"), TRAINED, BESIDE)
+    store.timed(run, [kind | dict(activation="gelu(8)", seed=0) for kind in kinds])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 
 import torch
 
@@ -27,6 +28,15 @@ def main(description, name, run, settings, otherwise):
     write(name, [setting | result for setting, result in zip(settings, results, strict=True)])
 
 
+def timed(run, settings):
+    """Run each setting, and print the seconds it took and what came out but for curves."""
+    for setting in settings:
+        begun = time.perf_counter()
+        result = run(**setting)
+        shown = {key: value for key, value in result.items() if not isinstance(value, list)}
+        print(f"{setting}: {time.perf_counter() - begun:.1f} s, {shown}", flush=True)
+
+
 def write(name, rows):
     """Replace what is stored under `name` by `rows`, one a line."""
     lines = ",\n".join(json.dumps(row) for row in rows)
@@ -44,10 +54,15 @@ def thinned(early=0, **columns):
     return {name: [float(f"{value:.4g}") for value in column[kept].tolist()] for name, column in columns.items()}
 
 
+def passage(curve, level, *columns):
+    """The columns where a curve first reaches the level, None for each where it never does, or does from the start."""
+    reached = bool((curve >= level).any()) and curve[0] < level
+    return crossing(curve, level, *columns) if reached else [None] * len(columns)
+
+
 def passed(accuracy, time, cost):
     """Time and squared norm where half and 95 % of the held-back pairs are right, None where they never are."""
     found = {}
     for name, level in (("half", 0.5), ("nearly", 0.95)):
-        reached = bool((accuracy >= level).any())
-        found[name], found[f"cost_{name}"] = crossing(accuracy, level, time, cost) if reached else (None, None)
+        found[name], found[f"cost_{name}"] = passage(accuracy, level, time, cost)
     return found

@@ -27,8 +27,11 @@ def command(output, builder="html"):
 
 
 def build(output, builder="html", **options):
-    """Build from nothing: after a failed build, a second one over the same folder would pass. Returns the process."""
-    shutil.rmtree(Path(output) / "_build", ignore_errors=True)
+    """Build from nothing: after a failed build, a second one over the same folder would pass. Returns the process.
+
+    What else is in the folder, such as handouts, stays."""
+    for made in (builder, ".doctrees", "jupyter_execute"):
+        shutil.rmtree(Path(output) / "_build" / made, ignore_errors=True)
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
     return subprocess.run(command(output, builder), env=environment, stdin=subprocess.DEVNULL, **options)
 

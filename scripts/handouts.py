@@ -1,7 +1,9 @@
 """The chapters to hand out: for students without the solutions, for the instructor with them.
 
-python scripts/handouts.py student       writes _build/student
-python scripts/handouts.py instructor    writes _build/instructor
+    python scripts/handouts.py student       writes _build/student
+    python scripts/handouts.py instructor    writes _build/instructor
+
+Each time anew: copy the folder before you change what is in it.
 """
 
 import argparse
@@ -26,18 +28,26 @@ def begin(notebook):
     return openings[0] if openings else len(notebook.cells)
 
 
-def is_solution(cell):
-    """Whether a code cell after the opening of the exercises solves one: it is folded away with what it shows."""
-    return cell.cell_type == "code" and "hide-cell" in chapters.tags(cell)
+def solving(notebook):
+    """The ids of the code cells that solve an exercise: folded away with all they show, below a text with a solution.
+
+    Those below a hint are part of the hint."""
+    found, solved = set(), False
+    for cell in notebook.cells[begin(notebook) :]:
+        if cell.cell_type == "markdown":
+            solved = bool(SOLUTION.search(cell.source))
+        elif solved and "hide-cell" in chapters.tags(cell):
+            found.add(cell.id)
+    return found
 
 
 def without_solutions(notebook):
     """A copy with room for an answer in place of each folded solution, and one stub in place of its code."""
-    found, first = copy.deepcopy(notebook), begin(notebook)
+    found, first, solutions = copy.deepcopy(notebook), begin(notebook), solving(notebook)
     found.metadata.pop("grokbook", None)  # the fingerprint of outputs, of which some are gone
     kept = found.cells[:first]
     for cell in found.cells[first:]:
-        if is_solution(cell):
+        if cell.id in solutions:
             if kept[-1].source == STUB:
                 continue
             cell.update(source=STUB, outputs=[], execution_count=None)

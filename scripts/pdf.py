@@ -1,6 +1,6 @@
 """The built pages as one PDF of A4 pages, with contents, an outline and links that work; Chromium prints, pypdf joins.
 
-python scripts/pdf.py            _build/html -> _build/book.pdf
+    python scripts/pdf.py            _build/html -> _build/book.pdf
 """
 
 import html

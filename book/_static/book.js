@@ -6,14 +6,14 @@ document.addEventListener("DOMContentLoaded", () => {
   sidebar?.setAttribute("aria-label", "Book");
 
   // A box that scrolls can be reached by the keyboard; also one that begins to when a solution is unfolded.
-  const reach = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
-    }
-  });
+  const judge = (box) => (box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1);
+  const reach = new ResizeObserver((entries) => entries.forEach(({ target }) => judge(target)));
   const watch = (boxes) => document.querySelectorAll(boxes).forEach((box) => reach.observe(box));
   watch(".bd-article :is(pre, .cell_output > .output, .pst-scrollable-table-container, span.math)");
-  window.MathJax?.startup?.promise?.then(() => watch(".bd-article mjx-container[display]"));
+  window.MathJax?.startup?.promise?.then(() => {
+    watch(".bd-article mjx-container[display]");
+    document.querySelectorAll(".bd-article span.math").forEach(judge); // what is set in a box need not resize it
+  });
 
   foldCode();
   joinSolutions();

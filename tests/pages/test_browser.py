@@ -159,10 +159,23 @@ IDLE_STOPS = """() => [...document.querySelectorAll("mjx-container")]
     .filter(formula => formula.tabIndex >= 0 && formula.scrollWidth <= formula.clientWidth).length"""
 
 
-def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site):
-    with Visit(browser, f"{site}/lagrange.html", NARROW) as visit:
+# Formulas inside lines: all of them, and those that the Tab key stops at, or ought to as they scroll.
+INSIDE_LINES = """() => {
+    const formulas = [...document.querySelectorAll(".bd-article span.math")];
+    const stops = formulas.filter(formula => formula.tabIndex >= 0);
+    const scrolling = formulas.filter(formula => formula.scrollWidth > formula.clientWidth);
+    return [formulas.length, stops.length, scrolling.length];
+}"""
+
+
+@pytest.mark.parametrize("page", ["lagrange", "cross_entropy"])
+def test_formulas_stop_the_tab_key_only_where_they_scroll(browser, site, page):
+    with Visit(browser, f"{site}/{page}.html", NARROW) as visit:
+        visit.unfold()
         assert visit.tab.evaluate("() => document.querySelectorAll('mjx-container').length") > 100
         assert visit.tab.evaluate(IDLE_STOPS) == 0
+        formulas, stops, scrolling = visit.tab.evaluate(INSIDE_LINES)
+        assert stops == scrolling < 0.1 * formulas
 
 
 # Numbers what the Tab key must reach, and returns how many there are. Of radio buttons it reaches the chosen one.

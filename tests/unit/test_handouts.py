@@ -1,7 +1,10 @@
+import ast
+import itertools
 import re
 
 import pytest
 
+import build
 import chapters
 import handouts
 
@@ -12,7 +15,7 @@ def solutions(notebook):
     """The texts of the folded solutions, and the code cells that solve, with what these show."""
     cells = notebook.cells[handouts.begin(notebook) :]
     texts = [text for cell in cells if cell.cell_type == "markdown" for text in handouts.SOLUTION.findall(cell.source)]
-    return texts, [cell for cell in cells if handouts.is_solution(cell)]
+    return texts, [cell for cell in cells if cell.id in handouts.solving(notebook)]
 
 
 def put_back(student, notebook):
@@ -22,10 +25,8 @@ def put_back(student, notebook):
     for cell in student.cells:
         original = next(one for one in following if one.id == cell.id)
         if cell.source == handouts.STUB:
-            code = [original]
-            rest = notebook.cells[notebook.cells.index(original) + 1 :]
-            code += list(rest[: next((i for i, one in enumerate(rest) if not handouts.is_solution(one)), len(rest))])
-            cells += code
+            rest = notebook.cells[notebook.cells.index(original) :]
+            cells += itertools.takewhile(lambda one: one.id in handouts.solving(notebook), rest)
             continue
         texts = iter(handouts.SOLUTION.findall(whole[cell.id].source))
         parts = cell.source.split(handouts.ANSWER)
@@ -59,14 +60,39 @@ def test_with_the_solutions_put_back_it_is_the_chapter(path):
     assert [dict(cell) for cell in cells] == [dict(cell) for cell in notebook.cells]
 
 
+def names(cells, context):
+    """The names that code cells load (ast.Load) or set (ast.Store), such as by a definition or an import."""
+    nodes = [node for cell in cells for node in ast.walk(chapters.syntax_tree(cell.source))]
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
+    if context is ast.Store:
+        found |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        found |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        found |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return found
+
+
+def code(cells):
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_handed_out_runs_without_the_solutions(path):
-    """Beyond the opening of the exercises all code solves, so that nothing handed out waits for a solution."""
+    """Beyond the opening of the exercises there is code that solves, and hints, which need nothing that it sets."""
     notebook = chapters.read(path)
-    after = notebook.cells[handouts.begin(notebook) :]
-    assert all(handouts.is_solution(cell) for cell in after if cell.cell_type == "code")
-    stubs = [cell for cell in handouts.without_solutions(notebook).cells if cell.source == handouts.STUB]
-    assert all(not cell.outputs and not cell.metadata for cell in stubs) and bool(stubs) == bool(solutions(notebook)[1])
+    first, solutions_of = handouts.begin(notebook), solutions(notebook)[1]
+    hints = [cell for cell in code(notebook.cells[first:]) if cell not in solutions_of]
+    known = names([*code(notebook.cells[:first]), *hints], ast.Store)
+    assert not (names(hints, ast.Load) & names(solutions_of, ast.Store)) - known
+    student = handouts.without_solutions(notebook)
+    assert [cell for cell in code(student.cells[first:]) if cell.source != handouts.STUB] == hints
+    stubs = [cell for cell in student.cells if cell.source == handouts.STUB]
+    assert all(not cell.outputs and not cell.metadata for cell in stubs) and bool(stubs) == bool(solutions_of)
+
+
+def test_a_hint_keeps_the_cell_that_it_speaks_of():
+    student = handouts.without_solutions(chapters.read(chapters.BOOK / "stability.ipynb"))
+    hint = next(i for i, cell in enumerate(student.cells) if "The cell below shows" in cell.source)
+    assert student.cells[hint + 1].source != handouts.STUB and student.cells[hint + 1].outputs
 
 
 def test_the_folders_hold_every_notebook(monkeypatch, tmp_path):
@@ -79,3 +105,14 @@ def test_the_folders_hold_every_notebook(monkeypatch, tmp_path):
         assert (folder / "_static").is_dir()
     for path in NOTEBOOKS:
         assert chapters.read(tmp_path / "instructor" / path.name) == chapters.read(path)
+
+
+@pytest.mark.parametrize("builder", ["html", "linkcheck"])
+def test_building_the_book_leaves_handouts_alone(monkeypatch, tmp_path, builder):
+    monkeypatch.setattr(build.subprocess, "run", lambda command, **options: command)
+    kept, made = tmp_path / "_build" / "student", tmp_path / "_build" / builder
+    for folder in (kept, made, tmp_path / "_build" / ".doctrees"):
+        folder.mkdir(parents=True)
+    command = build.build(tmp_path, builder)
+    assert kept.exists() and [path.name for path in (tmp_path / "_build").iterdir()] == ["student"]
+    assert command[command.index("--builder") + 1] == builder
