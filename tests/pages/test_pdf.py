@@ -7,13 +7,13 @@ from pypdf import PdfReader
 
 import pdf
 
-PAGES = ["intro", "orthogonality", "stability"]
+PAGES = ["intro", "orthogonality", "stability", "claims"]
 pytestmark = pytest.mark.xdist_group("pdf")
 
 
 @pytest.fixture(scope="module")
 def book(html, browser_path, tmp_path_factory):
-    """Three pages of the book as a PDF."""
+    """Some pages of the book as a PDF."""
     return PdfReader(pdf.main(html, tmp_path_factory.mktemp("pdf") / "book.pdf", PAGES))
 
 
@@ -37,28 +37,32 @@ def test_pages_are_a4_and_numbered(book, texts):
     assert all(text.endswith(str(k)) or text.startswith(str(k)) for k, text in enumerate(texts, 1))
 
 
-def test_the_contents_give_each_chapter_s_page_and_lead_there(book, texts):
-    stated = {title: int(number) for title, number in re.findall(r"(Orthogonality|Stability) (\d+)", texts[0])}
-    assert set(stated) == {"Orthogonality", "Stability"}
-    for title, number in stated.items():
-        assert title in texts[number - 1][:40]
-    assert sorted(leads_to(book, link) + 1 for link in links(book, 0)) == sorted([*stated.values(), 2])
-    outlined = {
-        entry.title: book.get_destination_page_number(entry) + 1 for entry in book.outline if hasattr(entry, "title")
-    }
-    assert {title: outlined[title] for title in stated} == stated
+@pytest.fixture(scope="module")
+def chapter(book):
+    """The numbers of the pages of each chapter, by the outline: {page: range}."""
+    begins = [book.get_destination_page_number(entry) for entry in book.outline if not isinstance(entry, list)]
+    ends = [*begins[1:], len(book.pages)]
+    return {page: range(*pair) for page, pair in zip(PAGES, zip(begins, ends, strict=True), strict=True)}
 
 
-def test_links_between_chapters_lead_to_their_places(book, texts):
-    begins = {
-        title: next(k for k, text in enumerate(texts) if title in text[:40])
-        for title in PAGES[1:]
-        for title in [title.title()]
-    }
-    inside = range(begins["Orthogonality"], begins["Stability"])
-    to_stability = [leads_to(book, link) for k in inside for link in links(book, k)]
-    to_stability = [number for number in to_stability if number is not None and number >= begins["Stability"]]
-    assert any(number > begins["Stability"] and "Theorem" in texts[number] for number in to_stability)
+def leading(book, chapter, begin, end):
+    """The pages of one chapter that links of another lead to."""
+    found = [leads_to(book, link) for number in chapter[begin] for link in links(book, number)]
+    return [number for number in found if number in chapter[end]]
+
+
+def test_the_contents_give_each_chapter_s_page_and_lead_there(book, texts, chapter):
+    for title in ("Orthogonality", "Stability"):
+        begin = chapter[title.lower()][0]
+        assert title in texts[begin][:40] and f"{title} {begin + 1}" in texts[0]
+    assert [leads_to(book, link) for link in links(book, 0)] == [pages[0] for pages in chapter.values()]
+
+
+def test_links_between_chapters_lead_to_their_places(book, texts, chapter):
+    to_stability = leading(book, chapter, "orthogonality", "stability")
+    assert any(number > chapter["stability"][0] and "Theorem" in texts[number] for number in to_stability)
+    # No link on the chapter's own page leads to its claims.
+    assert len(set(leading(book, chapter, "claims", "orthogonality"))) > 5
 
 
 def test_no_link_leads_to_a_file(book):
@@ -69,7 +73,8 @@ def test_no_link_leads_to_a_file(book):
 
 def test_folds_are_open_and_drawing_code_is_left_out(texts):
     whole = " ".join(texts)
-    assert "Solution" in whole and "Show code" not in whole and "Hide code" not in whole
+    assert "throws that away" in whole  # in a solution of Orthogonality
+    assert "Show code" not in whole and "Hide code" not in whole
     assert "plt.show()" not in whole
 
 
