@@ -10,9 +10,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const reach = new ResizeObserver((entries) => entries.forEach(({ target }) => judge(target)));
   const watch = (boxes) => document.querySelectorAll(boxes).forEach((box) => reach.observe(box));
   watch(".bd-article :is(pre, .cell_output > .output, .pst-scrollable-table-container, span.math)");
-  window.MathJax?.startup?.promise?.then(() => {
-    watch(".bd-article mjx-container[display]");
-    document.querySelectorAll(".bd-article span.math").forEach(judge); // what is set in a box need not resize it
+  window.MathJax?.startup?.promise?.then(() => watch(".bd-article mjx-container[display]"));
+  // The font of the formulas comes after them, and what it changes inside a box need not resize it.
+  document.fonts.addEventListener("loadingdone", () => {
+    document.querySelectorAll(".bd-article :is(span.math, mjx-container[display])").forEach(judge);
   });
 
   foldCode();
