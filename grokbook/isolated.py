@@ -220,7 +220,7 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
     cost = float(exact.cost(E))
     if decay and cost >= (1 - 1e-9) * float(task.Y_train.square().sum()) / decay:
         raise ValueError(
-            f"decay={decay} leaves nothing to fit: R/λ ends at {cost:.6g}, as much as E = 0 costs; lower it. For σ of "
-            "degree 1, dual.largest_ratio(task.Y_train, task) is the decay below which something is left"
+            f"decay={decay} leaves nothing to fit: from this start R/λ ends at {cost:.6g}, as much as E = 0 costs; "
+            "lower the decay. For σ of degree 1, E = 0 is the minimum only above dual.largest_ratio(task.Y_train, task)"
         )
     return Minimum(E, cost, used, descent.speed, descent.why)

@@ -682,5 +682,5 @@ def test_a_decay_that_leaves_nothing_is_named():
     E = initial_embedding(5, 30, torch.Generator().manual_seed(1))
     strongest = largest_ratio(task.Y_train.double(), task, starts=50)[0]
     assert minimise(E, task, decay=0.95 * strongest).cost < float(task.Y_train.sum()) / (0.95 * strongest)
-    with pytest.raises(ValueError, match=r"leaves nothing to fit: R/λ ends at .* lower it"):
+    with pytest.raises(ValueError, match=r"leaves nothing to fit: from this start R/λ ends at .* lower the decay"):
         minimise(E, task, decay=1.05 * strongest)

@@ -23,6 +23,7 @@ LONGEST_MODULE = 250  # lines that are not blank
 # Which module may import which. Modules take callables and arrays; the notebooks compose them.
 IMPORTS = {
     "checks": set(),
+    "citations": set(),
     "linalg": set(),
     "activations": {"checks"},
     "measure": {"checks"},
