@@ -7,6 +7,7 @@ Each time anew: copy the folder before you change what is in it.
 """
 
 import argparse
+import ast
 import copy
 import re
 import shutil
@@ -20,6 +21,7 @@ EXERCISES = re.compile(r"^## Exercises", re.MULTILINE)
 SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
 ANSWER = "*Your answer:*"
 STUB = "# Your work"
+CHECK = "check_"  # how the functions of grokbook.exercises begin
 
 
 def begin(notebook):
@@ -41,17 +43,35 @@ def solving(notebook):
     return found
 
 
+def asked(cell):
+    """The names that a cell hands to the check of an exercise, in their order; none if it checks nothing."""
+    calls = [node for node in ast.walk(chapters.syntax_tree(cell.source)) if isinstance(node, ast.Call)]
+    checks = [call for call in calls if ast.unparse(call.func).startswith(CHECK)]
+    return [argument.id for call in checks for argument in call.args]
+
+
+def stub(cells):
+    """What stands in place of the code that solves an exercise, if these are the cells that follow it."""
+    following = next((cell for cell in cells if cell.cell_type == "code"), None)
+    return "\n".join([STUB, *(f"{name} = ..." for name in (asked(following) if following else []))])
+
+
 def without_solutions(notebook):
-    """A copy with room for an answer in place of each folded solution, and one stub in place of its code."""
+    """A copy with room for an answer in place of each folded solution, and one stub in place of its code.
+
+    A check that follows the code is left, without the verdict on what is gone; the stub names what it asks for."""
     found, first, solutions = copy.deepcopy(notebook), begin(notebook), solving(notebook)
     found.metadata.pop("grokbook", None)  # the fingerprint of outputs, of which some are gone
     kept = found.cells[:first]
-    for cell in found.cells[first:]:
+    for index, cell in enumerate(found.cells[first:], start=first):
         if cell.id in solutions:
-            if kept[-1].source == STUB:
+            if kept[-1].source.startswith(STUB):
                 continue
-            cell.update(source=STUB, outputs=[], execution_count=None)
+            rest = found.cells[index:]
+            cell.update(source=stub([one for one in rest if one.id not in solutions]), outputs=[], execution_count=None)
             cell.metadata.clear()
+        elif cell.cell_type == "code" and asked(cell):
+            cell.update(outputs=[], execution_count=None)
         cell.source = SOLUTION.sub(ANSWER, cell.source)
         kept.append(cell)
     found.cells = kept

@@ -13,8 +13,11 @@ import statistics
 import sys
 from pathlib import Path
 
+import nbformat
+
 import chapters
 import claims
+import handouts
 import set_repository
 
 LONGEST_LINE = 79
@@ -382,6 +385,24 @@ def exercises_have_solutions(notebook, path):
     for number, index in enumerate(exercises, start=1):
         if index + 1 == len(marks) or marks[index + 1].endswith("{exercise}"):
             yield f"exercise {number} has no folded solution after it"
+
+
+@rule
+def exercises_by_code_end_in_a_check(notebook, path):
+    """A cell in sight calls a check of grokbook.exercises; its verdict on the book's own solution is stored."""
+    title = None
+    waiting = iter([*notebook.cells, nbformat.v4.new_markdown_cell("## The end")])
+    for index, cell in enumerate(waiting):
+        if cell.cell_type == "code" and handouts.asked(cell):
+            title = None
+            verdicts = [texts_of(output).get("text/plain", "") for output in outputs_of(cell)]
+            if len(verdicts) != 1 or not verdicts[0].startswith("✓"):
+                yield f"cell {index} checks the solution and does not show ✓"
+        elif cell.cell_type == "markdown":
+            for begun in re.findall(r"^(?::{3,}\{exercise\}|##) *(.*)", cell.source, flags=re.MULTILINE):
+                if title:
+                    yield f"the exercise {title!r} before cell {index} has no check: call one of grokbook.exercises"
+                title = begun if "by code" in begun else None
 
 
 @rule

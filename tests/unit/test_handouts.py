@@ -24,9 +24,12 @@ def put_back(student, notebook):
     following = iter(notebook.cells)
     for cell in student.cells:
         original = next(one for one in following if one.id == cell.id)
-        if cell.source == handouts.STUB:
+        if cell.source.startswith(handouts.STUB):
             rest = notebook.cells[notebook.cells.index(original) :]
             cells += itertools.takewhile(lambda one: one.id in handouts.solving(notebook), rest)
+            continue
+        if cell.cell_type == "code" and handouts.asked(cell):
+            cells.append(original)
             continue
         texts = iter(handouts.SOLUTION.findall(whole[cell.id].source))
         parts = cell.source.split(handouts.ANSWER)
@@ -77,22 +80,30 @@ def code(cells):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_handed_out_runs_without_the_solutions(path):
-    """Beyond the opening of the exercises there is code that solves, and hints, which need nothing that it sets."""
+    """Beyond the opening of the exercises there is code that solves, and hints and checks; these need nothing that it
+    sets but what the stubs name."""
     notebook = chapters.read(path)
     first, solutions_of = handouts.begin(notebook), solutions(notebook)[1]
-    hints = [cell for cell in code(notebook.cells[first:]) if cell not in solutions_of]
-    known = names([*code(notebook.cells[:first]), *hints], ast.Store)
-    assert not (names(hints, ast.Load) & names(solutions_of, ast.Store)) - known
+    left = [cell for cell in code(notebook.cells[first:]) if cell not in solutions_of]
     student = handouts.without_solutions(notebook)
-    assert [cell for cell in code(student.cells[first:]) if cell.source != handouts.STUB] == hints
-    stubs = [cell for cell in student.cells if cell.source == handouts.STUB]
+    stubs = [cell for cell in student.cells if cell.source.startswith(handouts.STUB)]
+    known = names([*code(notebook.cells[:first]), *left, *stubs], ast.Store)
+    assert not (names(left, ast.Load) & names(solutions_of, ast.Store)) - known
+    assert [cell.source for cell in code(student.cells[first:]) if cell not in stubs] == [cell.source for cell in left]
     assert all(not cell.outputs and not cell.metadata for cell in stubs) and bool(stubs) == bool(solutions_of)
+
+
+def test_a_stub_names_what_the_check_asks_for_and_no_verdict_is_handed_out():
+    student = handouts.without_solutions(chapters.read(chapters.BOOK / "toy_models.ipynb"))
+    number = next(i for i, cell in enumerate(student.cells) if "\ncheck_delay(delay)" in cell.source)
+    assert student.cells[number - 1].source == f"{handouts.STUB}\ndelay = ..."
+    assert not student.cells[number].outputs
 
 
 def test_a_hint_keeps_the_cell_that_it_speaks_of():
     student = handouts.without_solutions(chapters.read(chapters.BOOK / "stability.ipynb"))
     hint = next(i for i, cell in enumerate(student.cells) if "The cell below shows" in cell.source)
-    assert student.cells[hint + 1].source != handouts.STUB and student.cells[hint + 1].outputs
+    assert not student.cells[hint + 1].source.startswith(handouts.STUB) and student.cells[hint + 1].outputs
 
 
 def test_the_folders_hold_every_notebook(monkeypatch, tmp_path):

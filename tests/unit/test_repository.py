@@ -93,8 +93,11 @@ def functions_of(node):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_keep_to_the_table(path):
-    assert name_of(path) in IMPORTS, f"add {name_of(path)} to the table of imports above"
     found = chapters.imported_modules(tree_of(path)) & {name_of(module) for module in MODULES}
+    if name_of(path).startswith("exercises."):  # a chapter's checks call what the chapter calls; nothing calls them
+        assert {name for name in found if name.startswith("exercises.")} <= {"exercises.answers"}
+        return
+    assert name_of(path) in IMPORTS, f"add {name_of(path)} to the table of imports above"
     assert found == IMPORTS[name_of(path)]
 
 
