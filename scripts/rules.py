@@ -25,7 +25,7 @@ LONGEST_CELL = 15
 LONGEST_FOLDED_CELL = 24  # plots and helpers, which a page shows when asked
 MEDIAN_CELL = 9
 LARGEST_FILE = 3_000_000
-FEWEST_EXERCISES = 3
+FEWEST_EXERCISES = 4
 BACK_MATTER = "Back matter"
 
 TAGS = {"setup", "cover", "live", "nbval-ignore-output", "hide-input", "hide-cell", "hide-output", "remove-output"}
@@ -184,7 +184,7 @@ def cells_are_short(notebook, path):
         folded = bool({"setup", *FOLDED} & set(chapters.tags(cell)))
         if length > (most := LONGEST_FOLDED_CELL if folded else LONGEST_CELL):
             yield f"cell {index} has {length} lines, more than {most}"
-        in_sight += [] if folded else [length]
+        in_sight += [] if folded or handouts.asked(cell) else [length]
     if in_sight and statistics.median(in_sight) > MEDIAN_CELL:
         yield f"the median of the cells in sight has {statistics.median(in_sight)} lines, more than {MEDIAN_CELL}"
 
@@ -368,15 +368,16 @@ def one_question_opens(notebook, path):
 
 @rule
 def exercises_have_solutions(notebook, path):
-    """After the heading, every exercise is followed by a folded text or a hidden cell before the next one."""
-    if part_of(path) == BACK_MATTER:
-        return
+    """After the heading, every exercise is graded, and a folded text or a hidden cell follows before the next one."""
     marks = []
     begun = False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             begun = begun or bool(re.search(r"^##+ .*[Ee]xercises", cell.source, flags=re.MULTILINE))
             marks += re.findall(r"^:{3,}\{exercise\}|<details>", cell.source, flags=re.MULTILINE) if begun else []
+            for title in re.findall(r"^:{3,}\{exercise\} *(.*)", cell.source, flags=re.MULTILINE):
+                if not re.match(r"(Easy|Medium|Hard|Open)\b", title):
+                    yield f"the exercise {title!r} is not graded: its title begins with Easy, Medium, Hard or Open"
         elif begun and "hide-cell" in chapters.tags(cell):
             marks.append("hide-cell")
     exercises = [index for index, mark in enumerate(marks) if mark.endswith("{exercise}")]

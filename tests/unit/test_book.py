@@ -116,7 +116,11 @@ def test_a_chapter_has_one_name():
 # --- every rule notices its breach: a sound chapter, and ways to spoil it for each rule ---
 
 SOLUTION = "<details><summary>Solution</summary>\n\nSo.\n\n</details>"
-EXERCISES = "\n\n".join(f":::{{exercise}}\n:label: e-{n}\n\nWhy?\n\n:::\n\n{SOLUTION}" for n in "abc")
+EXERCISES = "\n\n".join(
+    f":::{{exercise}} {title}\n:label: e-{n}\n\nWhy?\n\n:::\n\n{SOLUTION}"
+    for n, title in enumerate(["Easy, by hand", "Hard: break an assumption", "Open", "Medium, by code"])
+)
+VERDICT = new_output("execute_result", data={"text/plain": "✓ Right."}, execution_count=6)
 CLAIM = {"statement": "s", "source": "Eq. 1", "measured": 1.0, "unit": "", "shown": "1", "condition": "> 0"}
 CLAIM["reproduces"] = True
 LINE = {"text/plain": "✓ s · measured\xa01.5", "text/markdown": "✓ s · measured\xa01.5"}
@@ -140,7 +144,7 @@ def code(number, source, *outputs, tags=(), **metadata):
 
 
 def sound():
-    """A chapter that keeps every rule; its first cells are 0 text, 1 set-up, 2 claim, 3 figure, 4 scrubber, 5 live."""
+    """A chapter that keeps every rule: 0 text, 1 set-up, 2 claim, 3 figure, 4 scrubber, 5 live, 6 exercises, 7 check."""
     figure = {"mystnb": {"image": {"alt": "A line that rises to one"}}}
     cells = [
         new_markdown_cell("# A title\n\n> **The question.** Why?\n\nRead [the claims](claims.md)."),
@@ -150,6 +154,7 @@ def sound():
         code(4, "scrub(draw)", display({"text/html": SCRUBBER}), tags=["nbval-ignore-output"]),
         code(5, "live(draw)", tags=["live", "nbval-ignore-output", "hide-cell"]),
         new_markdown_cell("## Exercises\n\n" + EXERCISES),
+        code(6, "check_power(power)", VERDICT),
     ]
     return stamped(new_notebook(cells=cells))
 
@@ -284,6 +289,14 @@ BREACHES = {
         set_source(6, EXERCISES),
         set_source(6, "## Exercises\n\n" + EXERCISES.replace("<details>", "", 1)),
         set_source(6, "## Exercises\n\n" + EXERCISES[: EXERCISES.rindex(":::{exercise}")]),
+        set_source(6, "## Exercises\n\n" + EXERCISES.replace("Easy, by hand", "By hand, easy")),
+    ],
+    "exercises_by_code_end_in_a_check": [
+        set_source(7, "power"),
+        lambda notebook: notebook.cells.pop(7),
+        lambda notebook: notebook.cells[7].outputs[0].data.update({"text/plain": "✗ Not yet: more"}),
+        lambda notebook: notebook.cells[7].update(outputs=[]),
+        set_source(6, "## Exercises\n\n" + EXERCISES.replace("Open", "Open, by code")),
     ],
     "outputs_are_ignored_only_where_they_move": [
         set_tags(2, "nbval-ignore-output"),
