@@ -1,4 +1,4 @@
-"""The chapters to hand out: for students without the solutions, for the instructor with them.
+"""The chapters to hand out: for students without the solutions, for the instructor with them and with the exams.
 
     python scripts/handouts.py student       writes _build/student
     python scripts/handouts.py instructor    writes _build/instructor
@@ -19,6 +19,7 @@ import chapters
 BUILD = chapters.ROOT / "_build"
 EXERCISES = re.compile(r"^## Exercises", re.MULTILINE)
 SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
+ANSWERED = re.compile(r"<details><summary>Answer</summary>.*?</details>\n*", re.DOTALL)
 ANSWER = "*Your answer:*"
 STUB = "# Your work"
 CHECK = "check_"  # how the functions of grokbook.exercises begin
@@ -78,8 +79,13 @@ def without_solutions(notebook):
     return found
 
 
+def exams():
+    """The files of the exams, each with its answers folded."""
+    return sorted((chapters.ROOT / "exams").glob("*.md"))
+
+
 def write(kind):
-    """All notebooks, into an emptied folder of _build. -> the folder."""
+    """All notebooks, and for the instructor the exams with and without answers, into an emptied folder. -> its path."""
     folder = BUILD / kind
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -87,6 +93,10 @@ def write(kind):
         notebook = chapters.read(path)
         notebook = without_solutions(notebook) if kind == "student" else notebook
         chapters.write(folder / path.name, nbformat.writes(notebook) + "\n")
+    for path in exams() if kind == "instructor" else []:
+        text = path.read_text(encoding="utf-8")
+        chapters.write(folder / f"{path.stem}_answers.md", text)
+        chapters.write(folder / path.name, ANSWERED.sub("", text))
     shutil.copytree(chapters.BOOK / "_static", folder / "_static")
     return folder
 

@@ -144,7 +144,7 @@ def code(number, source, *outputs, tags=(), **metadata):
 
 
 def sound():
-    """A chapter that keeps every rule: 0 text, 1 set-up, 2 claim, 3 figure, 4 scrubber, 5 live, 6 exercises, 7 check."""
+    """Keeps every rule: 0 text, 1 set-up, 2 claim, 3 figure, 4 scrubber, 5 live, 6 exercises, 7 check."""
     figure = {"mystnb": {"image": {"alt": "A line that rises to one"}}}
     cells = [
         new_markdown_cell("# A title\n\n> **The question.** Why?\n\nRead [the claims](claims.md)."),
