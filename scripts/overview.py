@@ -1,4 +1,4 @@
-"""Draw the pictures of the first page into book/_static, with the book's own code: the phenomenon, and the argument.
+"""Draw the pictures of the first page and of README into book/_static: the phenomenon, the argument, a run that moves.
 
     python scripts/overview.py
 """
@@ -8,9 +8,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from PIL import Image
 
 from grokbook.display import figures
-from grokbook.fourier import plane, step_round
+from grokbook.fourier import features, plane, step_round
 from grokbook.isolated import initial_embedding, simulate
 from grokbook.levelset import LevelSet
 from grokbook.network import TwoLayer
@@ -19,6 +20,7 @@ from grokbook.training import train
 
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 P, FREQUENCY = 37, 5
+FRAMES, HELD = 45, 15  # of the moving picture, and how many more show its end
 TEXT = {"font.size": 14, "axes.titlesize": 15, "legend.fontsize": 13}  # readable on a telephone
 
 
@@ -87,6 +89,39 @@ def circle(ax, run):
     ax.set_title("4  Small means round:\nresidues on a circle")
 
 
+def moment(left, right, run, time, points, unit, reach):
+    """One moment of a run: how far norm and accuracy have come, and where the residues are by then."""
+    until = run.time <= time
+    cost = run.cost / run.cost[50]
+    left.plot(run.time[until], cost[until], color=figures.COLORS[6])
+    left.plot(run.time[until], run.test_accuracy[until], color=figures.COLORS[0])
+    left.text(2.2, 0.42, "squared norm (scaled)", color=figures.COLORS[6])
+    left.text(2.2, 0.88, "right on unseen pairs", color=figures.COLORS[0])
+    left.set(ylim=(0, 1.05), xlim=(0.5, run.time[-1]), xlabel="time")
+    figures.residue_circle(right, points, P, unit)
+    right.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    right.set_axis_off()
+
+
+def move(name, run):
+    """A moving picture of a run: its curves, and the residues in the plane where their circle will stand."""
+    direction = features(run.snapshots[-1].double())[FREQUENCY - 1]
+    axes = torch.linalg.qr(torch.stack([direction.real, direction.imag], 1)).Q
+    points = run.snapshots.double() @ axes
+    unit, first = step_round(points[-1]), 25  # where the curves begin
+    reach, pictures = 1.05 * float(points[first:].abs().max()), []
+    for number in torch.linspace(first, len(points) - 1, FRAMES).long().tolist():
+        fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained", width_ratios=(1.25, 1))
+        moment(left, right, run, run.snapshot_time[number], points[number], unit, reach)
+        fig.canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB"))
+        plt.close(fig)
+    palette = pictures[-1].quantize(48)
+    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    frames += [frames[-1]] * HELD
+    frames[0].save(STATIC / f"{name}.gif", save_all=True, append_images=frames[1:], duration=110, loop=0, optimize=True)
+
+
 def draw(name, size, paint, *arguments):
     fig, ax = plt.subplots(figsize=size, layout="constrained")
     paint(ax, *arguments)
@@ -99,7 +134,9 @@ def main():
     plt.rcParams.update(TEXT)
     generator = torch.Generator().manual_seed(0)
     task = modular_addition(P, 0.7, generator)
-    run = simulate(initial_embedding(P, 512, generator), task, steps=4500, dtype=torch.float32)
+    start = initial_embedding(P, 512, generator)
+    run = simulate(start, task, steps=4500, dtype=torch.float32, snapshot_every=20)
+    move("run", run)
     draw("phenomenon", (6, 3.4), phenomenon)
     draw("valley", (4.6, 4.2), valley)
     draw("holds", (4.6, 4.2), orthogonality)

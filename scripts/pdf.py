@@ -22,6 +22,7 @@ BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 PAPER = dict(format="A4", print_background=True, margin=dict(top="16mm", bottom="18mm", left="14mm", right="14mm"))
+PRINTED = re.compile(r'<div id="printed">.*?</div>', re.DOTALL)  # where the first page offers the PDF
 TARGET = re.compile(r'href="(\w+)\.html#([\w-]+)"')
 # What paper needs: every fold open, and a link to each place that links lead to, for Chromium keeps no other places.
 PREPARE = """ids => {
@@ -176,6 +177,17 @@ def main(folder=chapters.ROOT / "_build" / "html", output=chapters.ROOT / "_buil
     return output
 
 
+def offer(path, folder=chapters.ROOT / "_build" / "html"):
+    """Put the PDF beside the built pages, and a link to it on the first of them. -> what the link says of it."""
+    said = f"{len(PdfReader(path).pages)} A4 pages, {path.stat().st_size / 1e6:.0f} MB"
+    shutil.copy(path, folder / path.name)
+    first = folder / f"{chapters.contents()[0][1]}.html"
+    link = f'<p><strong>Print.</strong> <a href="{path.name}">The whole book as a PDF</a>, {said}.</p>'
+    text = first.read_text(encoding="utf-8")
+    chapters.write(first, PRINTED.sub(f'<div id="printed">{link}</div>', text))
+    return said
+
+
 if __name__ == "__main__":
     path = main()
-    print(f"{path}: {len(PdfReader(path).pages)} pages, {path.stat().st_size / 1e6:.1f} MB")
+    print(f"{path}: {offer(path)}")

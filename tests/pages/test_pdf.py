@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 import pdf
 
@@ -84,3 +84,18 @@ def test_what_is_missing_is_said(tmp_path, html, monkeypatch):
     monkeypatch.setattr(pdf, "browser_path", lambda: None)
     with pytest.raises(SystemExit, match="install Chromium"):
         pdf.main(html, tmp_path / "book.pdf", PAGES)
+
+
+def test_the_first_page_offers_the_pdf_once_it_is_made(html, tmp_path, book):
+    site = tmp_path / "site"
+    site.mkdir()
+    before = (html / "intro.html").read_text(encoding="utf-8")
+    assert "book.pdf" not in before
+    (site / "intro.html").write_text(before, encoding="utf-8")
+    path = tmp_path / "book.pdf"
+    PdfWriter(clone_from=book).write(path)
+    for _ in range(2):  # a second time leaves one link
+        assert pdf.offer(path, site).startswith(f"{len(book.pages)} A4 pages")
+    page = (site / "intro.html").read_text(encoding="utf-8")
+    assert page.count('href="book.pdf"') == 1 and len(page) > len(before)
+    assert (site / "book.pdf").read_bytes() == path.read_bytes()
