@@ -14,6 +14,7 @@ SOURCES = [
     *chapters.notebooks(),
     *PAGES,
     *sorted(chapters.ROOT.glob("*.md")),
+    *sorted((chapters.ROOT / "exams").glob("*.md")),
     *sorted(chapters.PACKAGE.rglob("*.py")),
 ]
 # What is no prose, in the order in which it is taken out.
@@ -37,7 +38,11 @@ def texts(path):
     if path.suffix == ".py":
         tree = ast.parse(path.read_text(encoding="utf-8"))
         with_docstrings = (ast.Module, ast.ClassDef, ast.FunctionDef)
-        return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, with_docstrings)]
+        found = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, with_docstrings)]
+        if path.parent.name == "exercises":  # and what its checks say
+            values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+            found += [value for value in values if isinstance(value, str) and " " in value]
+        return found
     found = []
     for cell in chapters.read(path).cells:
         if cell.cell_type == "markdown":
