@@ -1,4 +1,4 @@
-# make book | test | lab | student | instructor | pdf | execute | drift | bench | clean. Each makes its own environment in .venv first; see README.md.
+# make book | test | lab | student | instructor | pdf | slides | execute | drift | bench | clean. Each makes its own environment in .venv first; see README.md.
 # Paths are relative, so a folder with a space in its name works; from elsewhere, `make -C FOLDER book`.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS
 notebooks: export TQDM_DISABLE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: help book test lint unit processes notebooks pages lab student instructor pdf execute drift bench clean
+.PHONY: help book test lint unit processes notebooks pages lab student instructor pdf slides execute drift bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make lab       open the chapters in JupyterLab"
 	@echo "make student   the chapters without their solutions, into _build/student; make instructor, with them"
 	@echo "make pdf       build the pages, and print them as one book, _build/book.pdf (needs Chromium)"
+	@echo "make slides    one deck of slides a part, from the chapters, into _build/slides"
 	@echo "make execute   run the notebooks whose outputs are out of step, and rebuild the table of claims"
 	@echo "make drift     run the notebooks as other processors would round, and name the cells that differ"
 	@echo "make bench     measure what the computations cost"
@@ -74,6 +75,9 @@ student instructor: $(READY)
 
 pdf: book
 	$(RUN) scripts/pdf.py
+
+slides: $(READY)
+	$(RUN) scripts/slides.py
 
 execute: $(READY)
 	$(RUN) scripts/execute.py
