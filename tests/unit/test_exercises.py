@@ -23,6 +23,8 @@ CHECKS = [
     pytest.param(check, id=f"{chapter}.{name}") for chapter in CHAPTERS for name, check in checks_of(chapter).items()
 ]
 
+NONSENSE = dict(text="a string", none=None, nan=float("nan"), nested=[[["no", "numbers"]]], anything=object())
+
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_each_module_is_a_chapter_s_and_its_checks_are_called_there(chapter):
@@ -32,7 +34,7 @@ def test_each_module_is_a_chapter_s_and_its_checks_are_called_there(chapter):
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("answer", ["a string", None, float("nan"), [[["no", "numbers"]]], object()], ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
 def test_what_is_no_answer_gets_a_sentence(check, answer):
     """One that is about the answer and does not only repeat Python's error."""
     names = list(inspect.signature(check).parameters)
