@@ -11,9 +11,9 @@ SMALL = 1e-6
 
 def _probe(generator):
     """A network of 38 weights on its zero-loss set, of 8 equations."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 2)).double()
+    module = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 2)).double()
+    for weights in module.parameters():
+        weights.data = 0.4 * torch.randn(weights.shape, generator=generator, dtype=torch.float64)
     inputs = torch.randn(4, 3, generator=generator, dtype=torch.float64)
     return Probe(module, inputs, module(inputs).detach())
 
