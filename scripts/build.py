@@ -7,6 +7,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,16 @@ def build(output, builder="html", **options):
 def missing_pages(html):
     """Pages of the contents without HTML: jupyter-book 2 would build none of them and say nothing."""
     return [page for _, page in chapters.contents() if not (html / f"{page}.html").is_file()]
+
+
+def offer(place, text, html):
+    """Put text, with its links, in this place on the first page, in place of what was there."""
+    first = html / f"{chapters.contents()[0][1]}.html"
+    empty, found = f'<div id="{place}">', first.read_text(encoding="utf-8")
+    filled, count = re.subn(f"{empty}.*?</div>", lambda _: f"{empty}<p>{text}</p></div>", found, flags=re.DOTALL)
+    if count != 1:
+        sys.exit(f"{first} has {count} times {empty}, where one link should stand; run `make book` again")
+    chapters.write(first, filled)
 
 
 def main():

@@ -16,13 +16,13 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 
+import build
 import chapters
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 PAPER = dict(format="A4", print_background=True, margin=dict(top="16mm", bottom="18mm", left="14mm", right="14mm"))
-PRINTED = re.compile(r'<div id="printed">.*?</div>', re.DOTALL)  # where the first page offers the PDF
 TARGET = re.compile(r'href="(\w+)\.html#([\w-]+)"')
 # What paper needs: every fold open, and a link to each place that links lead to, for Chromium keeps no other places.
 PREPARE = """ids => {
@@ -181,10 +181,8 @@ def offer(path, folder=chapters.ROOT / "_build" / "html"):
     """Put the PDF beside the built pages, and a link to it on the first of them. -> what the link says of it."""
     said = f"{len(PdfReader(path).pages)} A4 pages, {path.stat().st_size / 1e6:.0f} MB"
     shutil.copy(path, folder / path.name)
-    first = folder / f"{chapters.contents()[0][1]}.html"
-    link = f'<p><strong>Print.</strong> <a href="{path.name}">The whole book as a PDF</a>, {said}.</p>'
-    text = first.read_text(encoding="utf-8")
-    chapters.write(first, PRINTED.sub(f'<div id="printed">{link}</div>', text))
+    link = f'<a href="{path.name}">The whole book as a PDF</a>'
+    build.offer("printed", f"<strong>Print.</strong> {link}, {said}.", folder)
     return said
 
 

@@ -3,6 +3,8 @@
     python scripts/slides.py            into _build/slides/html, beginning with index.html
     python scripts/slides.py FOLDER     into FOLDER/_build/slides/html
 
+Where the book's pages are built, the slides stand beside them as well, and the first page leads there.
+
 Nothing is executed, and nothing is written for slides alone: a chapter that changes changes its deck.
 """
 
@@ -25,6 +27,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+import build
 import chapters
 from rules import BACK_MATTER
 
@@ -308,7 +311,7 @@ def settings():
     }
 
 
-def build(folder):
+def run_sphinx(folder):
     """Build the decks of folder/source, a notebook each, into folder/html. -> whether there was no warning"""
     with patch_docutils(), docutils_namespace():
         paths = [folder / "source", None, folder / "html", folder / "doctrees"]
@@ -339,7 +342,7 @@ def write(output=chapters.ROOT):
     chapters.write(source / "index.md", "\n".join(["# Slides", "", ":::{toctree}", *map(name, found), ":::", ""]))
     for caption, pages in found.items():
         chapters.write(source / f"{name(caption)}.ipynb", nbformat.writes(deck(caption, pages)) + "\n")
-    if not build(folder):
+    if not run_sphinx(folder):
         sys.exit("the slides are not as they should be; the warnings above say why")
     chapters.write(folder / "html" / "index.html", page_of(found))
     for made in ("source", "doctrees", "jupyter_execute"):
@@ -347,11 +350,21 @@ def write(output=chapters.ROOT):
     return folder / "html" / "index.html"
 
 
+def offer(decks, folder):
+    """Put the slides beside the built pages, and a link to them on the first of these."""
+    shutil.copytree(decks, folder / "slides", dirs_exist_ok=True)
+    link = '<a href="slides/index.html">A deck of slides for each part</a>, with notes for the speaker'
+    build.offer("shown", f"<strong>Show.</strong> {link}.", folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", nargs="?", type=Path, default=chapters.ROOT, help="default: the repository")
     begun = time.perf_counter()
-    page = write(parser.parse_args().output.resolve())
+    output = parser.parse_args().output.resolve()
+    page = write(output)
+    if (output / "_build" / "html").is_dir():
+        offer(page.parent, output / "_build" / "html")
     print(f"built {len(decks())} decks in {time.perf_counter() - begun:.0f} s. Open {page}")
 
 

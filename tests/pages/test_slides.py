@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -29,11 +30,15 @@ WIDTH, HEIGHT = 1280, 720
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The decks, built once: .html, the folder; .columns, the slides of every chapter; .kept, what lay beside them."""
+    """The decks, built once: .html, the folder; .columns, the slides of every chapter; .kept, what lay beside them;
+    .site, the pages of a book that was built before."""
     folder = tmp_path_factory.mktemp("slides")
     kept = folder / "_build" / "student" / "play.ipynb"
     kept.parent.mkdir(parents=True)
     kept.write_text("{}", encoding="utf-8")
+    site = folder / "_build" / "html"
+    site.mkdir()
+    shutil.copy(chapters.BOOK / "intro.md", site / "intro.html")
     command = [sys.executable, chapters.ROOT / "scripts" / "slides.py", folder]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
@@ -42,7 +47,7 @@ def built(tmp_path_factory):
         found = read(html / f"{slides.name(caption)}.html").select(".slides > section")
         for page, column in zip(pages, found[1:], strict=True):
             columns[page] = column.find_all("section", recursive=False)
-    return SimpleNamespace(html=html, columns=columns, kept=kept)
+    return SimpleNamespace(html=html, columns=columns, kept=kept, site=site)
 
 
 def read(path):
@@ -96,6 +101,22 @@ def test_the_first_page_leads_to_every_chapter(built):
         assert inside == [(f"#/{k}", names[page]) for k, page in enumerate(pages, 1)]
         assert [links.pop(address + place) for place, _ in inside] == [name for _, name in inside]
     assert not links
+
+
+def test_the_book_s_first_page_leads_to_the_slides_once_they_are_made(built):
+    first, before = built.site / "intro.html", (chapters.BOOK / "intro.md").read_text(encoding="utf-8")
+    after = first.read_text(encoding="utf-8")
+    slides.offer(built.html, built.site)
+    assert first.read_text(encoding="utf-8") == after  # a second time leaves one link
+    [link] = [link["href"] for link in read(first).select("#shown a")]
+    assert link not in before and len(after) > len(before)
+    assert (built.site / link).read_bytes() == (built.html / "index.html").read_bytes()
+    folders = built.html, (built.site / link).parent
+    original, copied = ({path.relative_to(folder) for path in folder.rglob("*")} for folder in folders)
+    assert original == copied
+    first.write_text("nothing", encoding="utf-8")
+    with pytest.raises(SystemExit, match="make book"):
+        slides.offer(built.html, built.site)
 
 
 def test_links_and_pictures_are_there(built):
@@ -178,6 +199,14 @@ def test_theorems_are_stated_with_the_numbers_of_the_book(built):
     count = sum(len(STATEMENT.findall(cell.source)) for page in PAGES for cell in told(page))
     assert [int(re.match(r"\w+ (\d+) \(", title)[1]) for title in titles] == list(range(1, count + 1))
     assert all(title.split()[0] in ("Theorem", "Lemma", "Proposition", "Corollary", "Definition") for title in titles)
+
+
+def test_formulas_keep_the_layout_they_bring(built):
+    """As in the book: in Sphinx's own `split`, \\tag is an error."""
+    formulas = [formula.get_text() for column in built.columns.values() for slide in column
+                for formula in slide.select("div.math")]  # fmt: skip
+    assert any(r"\begin{aligned}" in formula for formula in formulas)
+    assert not any(r"\begin{split}" in formula for formula in formulas)
 
 
 def test_a_chapter_ends_with_what_was_learnt(built):
@@ -390,8 +419,9 @@ def test_the_speaker_reads_the_notes_in_another_window(browser, address):
 
 
 def test_slides_are_printed_large(browser, address):
-    tab = opened(browser, address, "/play.html?print-pdf#/1/1")
-    page = tab.locator(".pdf-page:has(.play-pictures)").first
-    assert abs(page.bounding_box()["height"] - HEIGHT) <= 1
-    assert page.locator(".play-pictures").bounding_box()["height"] > 300
+    tab = opened(browser, address, deck_of("grokking").replace("#", "?print-pdf#"))
+    pages = tab.locator(".pdf-page")
+    assert all(abs(page.bounding_box()["height"] - HEIGHT) <= 1 for page in pages.all())
+    for picture in pages.locator(":is(.tag_figure, .scrubber) img").all():
+        assert picture.bounding_box()["height"] > 230
     tab.close()
