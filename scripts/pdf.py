@@ -24,30 +24,8 @@ MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 PAPER = dict(format="A4", print_background=True, margin=dict(top="16mm", bottom="18mm", left="14mm", right="14mm"))
 TARGET = re.compile(r'href="(\w+)\.html#([\w-]+)"')
-# What paper needs: every fold open, and a link to each place that links lead to, for Chromium keeps no other places.
-PREPARE = """ids => {
-    document.documentElement.dataset.theme = "light";
-    document.querySelectorAll("details").forEach(fold => { fold.open = true; });
-    const links = document.createElement("div");
-    links.style.cssText = "font-size: 1px; line-height: 1px; color: transparent";
-    for (const id of ids) if (document.getElementById(id)) {
-        links.appendChild(Object.assign(document.createElement("a"), {href: "#" + id, textContent: "."}));
-    }
-    document.querySelector("article").appendChild(links);
-    return window.MathJax?.startup?.promise;
-}"""
-# Code that only draws or claims is left out.
-STYLE = """
-.bd-sidebar-primary, .bd-sidebar-secondary, .bd-header, .bd-header-article, .prev-next-footer, .bd-footer,
-.bd-footer-content, .header-article, #pst-back-to-top, .skip-link, #jb-print-toc,
-.tag_hide-input details.hide, .tag_setup, details.hide > summary { display: none !important; }
-article, .bd-main, .bd-content, .bd-article-container {
-  max-width: none !important; padding: 0 !important; margin: 0 !important;
-}
-pre { white-space: pre-wrap !important; }
-img, table, .cell_input, .admonition, details, mjx-container[display=true] { break-inside: avoid; }
-h1, h2, h3 { break-after: avoid; }
-"""
+LOOK = chapters.BOOK / "_print"  # print.css and print.js
+SHEET = dict(width=688, height=994)  # what the margins leave of it, in pixels
 
 
 def browser_path():
@@ -65,15 +43,22 @@ def targets(folder, pages):
     return found
 
 
+def prepared(browser, path, places):
+    """A tab with a page as it is printed. places: the ids in it that links lead to."""
+    tab = browser.new_page(color_scheme="light", viewport=SHEET)
+    tab.emulate_media(media="print")
+    tab.goto(path.as_uri())
+    tab.add_style_tag(path=LOOK / "print.css")
+    given = dict(places=sorted(places), height=SHEET["height"])
+    tab.evaluate((LOOK / "print.js").read_text(encoding="utf-8"), given)
+    return tab
+
+
 def printed(driver, folder, pages):
     """Each page as a PDF: {page: bytes}."""
     browser, found = driver.chromium.launch(executable_path=browser_path(), args=FLAGS), {}
     for page, places in targets(folder, pages).items():
-        tab = browser.new_page(color_scheme="light", viewport=dict(width=794, height=1123))
-        tab.goto((folder / f"{page}.html").as_uri())
-        tab.add_style_tag(content=STYLE)
-        tab.evaluate(PREPARE, sorted(places))
-        tab.wait_for_timeout(500)  # what scripts draw
+        tab = prepared(browser, folder / f"{page}.html", places)
         found[page] = tab.pdf(outline=True, tagged=True, **PAPER)
         tab.close()
         print(f"{page}: {len(found[page]) / 1e6:.1f} MB", flush=True)
@@ -90,7 +75,8 @@ def contents(driver, titles, numbers, captions):
             rows.append(f"<tr><th colspan=2>{html.escape(part)}</th></tr>")
         link = f'<a href="file:///{page}.html">{html.escape(title)}</a>'
         rows.append(f"<tr><td>{link}</td><td style='text-align: right'>{numbers[page]}</td></tr>")
-    style = "body {font: 11pt sans-serif} table {width: 100%} th {text-align: left; padding-top: 8pt} a {color: black}"
+    style = "body {font: 10.5pt/1.2 sans-serif} table {width: 100%} a {color: black}"
+    style += "th {text-align: left; padding-top: 6pt}"
     title = "The Geometry of Grokking, Executed"
     return _of_html(driver, f"<style>{style}</style><h1>{title}</h1><table>{''.join(rows)}</table>")
 

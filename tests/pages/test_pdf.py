@@ -1,15 +1,17 @@
 """The book on paper: A4 pages that are numbered, and links that lead to places in it."""
 
 import re
+import unicodedata
 
 import pytest
+from bs4 import BeautifulSoup
 from pypdf import PdfReader, PdfWriter
 
 import chapters
 import pdf
 
 NOTEBOOKS = {path.stem: path for path in chapters.notebooks()}
-PAGES = ["intro", "orthogonality", "stability", "claims"]
+PAGES = ["intro", "play", "orthogonality", "stability", "claims"]
 pytestmark = pytest.mark.xdist_group("pdf")
 
 
@@ -21,7 +23,7 @@ def book(html, browser_path, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(book):
-    return [re.sub(r"\s+", " ", page.extract_text()) for page in book.pages]
+    return [unicodedata.normalize("NFKC", re.sub(r"\s+", " ", page.extract_text())) for page in book.pages]
 
 
 def links(book, number):
@@ -80,6 +82,54 @@ def test_folds_are_open_and_drawing_code_is_left_out(texts):
     cells = [cell for page in PAGES if page in NOTEBOOKS for cell in chapters.read(NOTEBOOKS[page]).cells]
     solving = [cell for cell in cells if "hide-cell" in chapters.tags(cell) and "plt.show()" in cell.source]
     assert whole.count("plt.show()") == len(solving) == 1  # a solution that is a plot keeps its code
+
+
+def test_what_runs_in_the_page_has_run(texts):
+    assert any("is reached. Press Run to go on" in text for text in texts)
+
+
+def test_headings_and_rows_of_tables_are_on_one_page(html, texts):
+    count, texts = 0, [text.replace(" ", "") for text in texts]  # lines break after hyphens, too
+    for page in PAGES:
+        for whole in BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser").select(
+            "article :is(h2, h3), article tbody tr td:nth-child(2)"
+        ):
+            if not whole.select(".math, svg"):
+                words = unicodedata.normalize("NFKC", "".join(whole.get_text().replace("#", "").split()))
+                count += len(words) > 50
+                assert any(words in text for text in texts), words
+    assert count > 100  # these have more than one line
+
+
+@pytest.fixture
+def prepared(html, browser):
+    tab = pdf.prepared(browser, html / "orthogonality.html", ["exercises"])
+    yield tab
+    tab.close()
+
+
+def test_formulas_fit(prepared):
+    sizes = """() => [...document.querySelectorAll(".math mjx-container")].map((formula) => {
+        const box = formula.closest("span.math") ?? formula;
+        return [box.scrollWidth - box.clientWidth, parseFloat(box.style.fontSize) || 0];
+    })"""
+    over, per_cent = zip(*prepared.evaluate(sizes), strict=True)
+    assert max(over) <= 1
+    usual = max(per_cent)
+    assert 2 <= sum(0 < size < usual for size in per_cent) < len(per_cent) / 4  # these are set smaller
+    assert min(filter(None, per_cent)) > usual / 2
+
+
+def test_places_are_not_seen(prepared):
+    style = "link => ['color', 'textDecorationLine', 'fontSize'].map((name) => getComputedStyle(link)[name])"
+    assert prepared.locator(".places a").evaluate(style) == ["rgba(0, 0, 0, 0)", "none", "1px"]
+
+
+def test_a_box_is_torn_only_where_it_is_large(prepared):
+    heights = "boxes => boxes.map((box) => [box.offsetHeight, getComputedStyle(box).breakInside])"
+    boxes = prepared.locator("article :is(.admonition, details, .cell_input):visible").evaluate_all(heights)
+    third = pdf.SHEET["height"] / 3
+    assert {(height > third, inside) for height, inside in boxes} == {(True, "auto"), (False, "avoid")}
 
 
 def test_what_is_missing_is_said(tmp_path, html, monkeypatch):
