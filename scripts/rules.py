@@ -367,6 +367,16 @@ def one_question_opens(notebook, path):
 
 
 @rule
+def proofs_and_folds_begin_with_words(notebook, path):
+    """A proof's first line is set after the word Proof, and a fold's title is HTML: neither is Markdown."""
+    for index, cell in cells_of(notebook, "markdown"):
+        if re.search(r"^:{3,}\{prf:proof\}.*\n(?::.*\n)*\n*(?:\d+\.|[-*]) ", cell.source, flags=re.MULTILINE):
+            yield f"cell {index} begins a proof with a list, whose first entry would be none: put a sentence first"
+        if found := re.search(r"<summary>[^<]*\$.*?</summary>", cell.source):
+            yield f"cell {index} has TeX in {found[0]}, where a page shows it as it is: write x = 1"
+
+
+@rule
 def exercises_have_solutions(notebook, path):
     """After the heading, every exercise is graded, and a folded text or a hidden cell follows before the next one."""
     marks = []

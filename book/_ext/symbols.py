@@ -1,4 +1,5 @@
-"""Sphinx extension: symbols say what they mean when the pointer rests on them, and equations have names.
+"""Sphinx extension: symbols say what they mean when the pointer rests on them, equations have names, and no line begins
+with the comma that belongs to a formula.
 
 An equation with the paper's number, \\tag{20}, can be linked as two_layers.html#eq-20.
 """
@@ -16,7 +17,8 @@ from grokbook.display.claims import in_a_terminal
 
 # Tables whose symbols mean the same in every chapter.
 TABLES = ("The network and its data", "The geometry", "One layer at a time", "Fourier features")
-FORMULA = re.compile(r'(<span class="math notranslate nohighlight")(>\\\((.*?)\\\)</span>)', re.DOTALL)
+FORMULA = re.compile(r'(<span class="math notranslate nohighlight")(>\\\(([^<]*)\\\)</span>)')
+CLOSED = re.compile(rf"({FORMULA.pattern})([.,;:?!)\]’”]+)")  # by a sign, which stays in its line
 AMBIGUOUS = {"k", "m", "g", "Z", "L"}  # they stand for something else in some chapter
 TAG = re.compile(r"\\tag\{([\w.]+)\}")
 
@@ -44,8 +46,8 @@ def explain(app, page, template, context, doctree):
         meaning = app.config.meanings.get(html.unescape(match[3]).strip())
         return f'{match[1]} title="{html.escape(meaning)}"{match[2]}' if meaning else match[0]
 
-    if page != "notation":
-        context["body"] = FORMULA.sub(explained, context.get("body") or "")
+    body = CLOSED.sub(lambda match: f'<span class="kept">{match[0]}</span>', context.get("body") or "")
+    context["body"] = body if page == "notation" else FORMULA.sub(explained, body)
 
 
 def name_equations(app, doctree):

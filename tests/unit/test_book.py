@@ -285,6 +285,11 @@ BREACHES = {
         set_source(0, "# A title\n\nWhy?"),
         set_source(6, "# Another title\n\n## Exercises\n\n" + EXERCISES),
     ],
+    "proofs_and_folds_begin_with_words": [
+        add_text(":::{prf:proof}\n\n1. It is so.\n\n2. It is.\n\n:::"),
+        add_text(":::{prf:proof}\n:label: of-it\n\n- It is so.\n\n:::"),
+        add_text("<details><summary>(a) It is $x$.</summary>\n\nNo.\n</details>"),
+    ],
     "exercises_have_solutions": [
         set_source(6, EXERCISES),
         set_source(6, "## Exercises\n\n" + EXERCISES.replace("<details>", "", 1)),
