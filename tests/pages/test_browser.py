@@ -199,6 +199,28 @@ FOCUS = """() => {
 }"""
 
 
+# Signs that close a formula, and of these the ones that begin a line.
+CLOSING = """() => {
+    const formulas = [...document.querySelectorAll(".bd-article span.math")];
+    const signs = formulas.map((formula) => [formula, formula.nextSibling])
+        .filter(([, text]) => text?.nodeType === Node.TEXT_NODE && /^[.,;:?!)]/.test(text.data));
+    const places = signs.map(([formula, text]) => {
+        const range = document.createRange();
+        range.setStart(text, 0);
+        range.setEnd(text, 1);
+        return [formula.getBoundingClientRect(), range.getBoundingClientRect()];
+    }).filter(([formula, sign]) => formula.width && sign.width);
+    return [places.length, places.filter(([formula, sign]) => sign.left < formula.left).length];
+}"""
+
+
+def test_no_line_begins_with_the_sign_that_closes_a_formula(browser, site):
+    with Visit(browser, f"{site}/clock.html", NARROW) as visit:
+        visit.unfold()
+        signs, first = visit.tab.evaluate(CLOSING)
+        assert signs > 100 and first == 0
+
+
 @pytest.mark.parametrize("page", ["intro", "toy_models", "play", "search"])
 def test_the_keyboard_alone_goes_everywhere_and_is_seen(browser, site, page):
     with Visit(browser, f"{site}/{page}.html") as visit:
