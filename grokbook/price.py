@@ -69,18 +69,22 @@ def price(task, d_hidden, generator, *, evaluations=300):
     """The smallest R/λ that `isolated.minimise` finds for a task from a random start. -> Price.
 
     It is a local minimum, so an upper estimate of the least. In float32, and in float64 where HHᵀ becomes singular on
-    the way, as it does when symbols that a rule does not tell apart become one. Raises ValueError where d_hidden does
-    not exceed the training samples, and where float64 does not help."""
+    the way, as it does when symbols that a rule does not tell apart become one. Where it does so in float64, too, with
+    a ridge (Eq. 15) of 1e-9, which fits within rounding. Raises ValueError where d_hidden does not exceed the training
+    samples."""
     start = initial_embedding(task.p, d_hidden, generator, dtype=torch.float32)
-    try:
-        return _lowered(start, task, evaluations)
-    except ValueError:
-        return _lowered(start.double(), task, evaluations)
+    for first, decay in ((start, 0.0), (start.double(), 0.0)):
+        try:
+            return _lowered(first, task, evaluations, decay)
+        except ValueError:
+            if d_hidden <= len(task.Y_train):
+                raise
+    return _lowered(start.double(), task, evaluations, 1e-9)
 
 
-def _lowered(start, task, evaluations):
-    end = minimise(start, task, evaluations=evaluations)
-    layer = Isolated(task, end.E)
+def _lowered(start, task, evaluations, decay):
+    end = minimise(start, task, evaluations=evaluations, decay=decay)
+    layer = Isolated(task, end.E, decay=decay)
     found = layer.record(end.E, layer.solve(end.E))
     return Price(end.cost, float(found["test_accuracy"]), end.E)
 

@@ -75,7 +75,7 @@ def contents(driver, titles, numbers, captions):
             rows.append(f"<tr><th colspan=2>{html.escape(part)}</th></tr>")
         link = f'<a href="file:///{page}.html">{html.escape(title)}</a>'
         rows.append(f"<tr><td>{link}</td><td style='text-align: right'>{numbers[page]}</td></tr>")
-    style = "body {font: 10.5pt/1.2 sans-serif} table {width: 100%} a {color: black}"
+    style = "body {font: 10pt/1.15 sans-serif} h1 {margin-top: 0} table {width: 100%; border-spacing: 0} a {color: black}"
     style += "th {text-align: left; padding-top: 6pt}"
     title = "The Geometry of Grokking, Executed"
     return _of_html(driver, f"<style>{style}</style><h1>{title}</h1><table>{''.join(rows)}</table>")
@@ -130,8 +130,10 @@ def _lead(link, page, writer, begins, places):
         other = match[1]
         target = places.get((other, unquote(match[2] or "")), (begins[other], None) if other in begins else None)
     else:
-        return
+        target = None
     if target is None:
+        if address.startswith("file:"):
+            link.pop("/A", None)  # nothing that is printed
         return
     number, top = target
     height = NullObject() if top is None else FloatObject(top)

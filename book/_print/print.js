@@ -21,20 +21,19 @@ async ({ places, height }) => {
     if (button.textContent === "Pause") button.click();
   }
 
-  // Paper does not scroll: a formula that is too wide is set smaller.
+  // Paper does not scroll: a formula that is too wide is set smaller. Slanted letters stick out a little of any box.
   await window.MathJax?.startup?.promise;
   await Promise.all([...document.fonts].map((font) => font.load()));
   for (const formula of all("mjx-container[display=true], span.math")) {
     const whole = parseFloat(formula.style.fontSize) || 100; // in per cent, as MathJax gives it
-    for (let size = whole; formula.scrollWidth > formula.clientWidth + 1 && formula.clientWidth && size > whole / 2; ) {
-      formula.style.fontSize = `${(size -= 2)}%`;
-    }
+    const over = () => formula.clientWidth && formula.scrollWidth > formula.clientWidth + 8;
+    for (let size = whole; over() && size > whole / 2; ) formula.style.fontSize = `${(size -= 2)}%`;
   }
 
-  // What is higher than a third of a sheet may be torn, or it would leave as much of the sheet before it empty.
+  // A large box may be torn, or it would leave as much of the sheet before it empty; a picture may not.
   for (const box of all(".admonition, details, table, .cell_input, .cell_output > *")) {
     const picture = box.matches(".cell_output > *") && box.querySelector("img, svg, canvas");
-    const whole = picture ? height : height / 3;
-    if (box.offsetHeight > whole) box.classList.add("torn");
+    const part = picture ? 1 : box.matches("details .cell_input") ? 1 / 8 : 1 / 4;
+    if (box.offsetHeight > part * height) box.classList.add("torn");
   }
 };

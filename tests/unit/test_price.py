@@ -144,6 +144,23 @@ def test_float64_takes_over_where_float32_finds_a_singular_kernel(monkeypatch):
     assert torch.equal(found.E, minimise(start, task, evaluations=30).E)
 
 
+def test_a_ridge_takes_over_where_float64_finds_one_too(monkeypatch):
+    def fussy(E, *arguments, **options):
+        if not options["decay"]:
+            raise ValueError("HHᵀ is singular")
+        return minimise(E, *arguments, **options)
+
+    task = modular_addition(5, 0.6, generator())
+    exact = price(task, 20, generator(1), evaluations=30)
+    monkeypatch.setattr("grokbook.price.minimise", fussy)
+    found = price(task, 20, generator(1), evaluations=30)
+    assert found.E.dtype == torch.float64
+    assert found.cost == pytest.approx(exact.cost, rel=1e-3) and found.test_accuracy == exact.test_accuracy
+    H = torch.relu(task.X_train @ found.E)
+    squares = float(torch.linalg.lstsq(H, task.Y_train).solution.square().sum() + found.E.square().sum())
+    assert found.cost == pytest.approx(squares, rel=1e-6)  # of weights that fit exactly
+
+
 def test_a_part_costs_less_than_the_whole():
     task = modular_addition(7, 0.5, generator())
     assert price(task, 42, generator(1)).cost < price(task.whole(), 42, generator(1)).cost
