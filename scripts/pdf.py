@@ -75,8 +75,8 @@ def contents(driver, titles, numbers, captions):
             rows.append(f"<tr><th colspan=2>{html.escape(part)}</th></tr>")
         link = f'<a href="file:///{page}.html">{html.escape(title)}</a>'
         rows.append(f"<tr><td>{link}</td><td style='text-align: right'>{numbers[page]}</td></tr>")
-    style = "body {font: 10pt/1.15 sans-serif} h1 {margin-top: 0} table {width: 100%; border-spacing: 0} a {color: black}"
-    style += "th {text-align: left; padding-top: 6pt}"
+    style = "body {font: 10pt/1.15 sans-serif} h1 {margin-top: 0} table {width: 100%; border-spacing: 0}"
+    style += "th {text-align: left; padding-top: 6pt} a {color: black}"
     title = "The Geometry of Grokking, Executed"
     return _of_html(driver, f"<style>{style}</style><h1>{title}</h1><table>{''.join(rows)}</table>")
 
@@ -144,7 +144,7 @@ def _lead(link, page, writer, begins, places):
 
 def main(folder=chapters.ROOT / "_build" / "html", output=chapters.ROOT / "_build" / "book.pdf", pages=None):
     """Write the PDF of the pages, of all unless named. -> its path."""
-    folder, output = Path(folder), Path(output)
+    folder, output = Path(folder).resolve(), Path(output)
     pages = pages or [page for _, page in chapters.contents()]
     if missing := [page for page in pages if not (folder / f"{page}.html").is_file()]:
         sys.exit(f"{folder} has no {missing[0]}.html; run `make book` first")
