@@ -272,3 +272,31 @@ def test_a_blown_up_adaptive_run_keeps_its_records():
     with pytest.raises(SimulationError, match=r"t = .* could not be left with tolerance=1e\+20; lower it") as caught:
         simulated(E, task, "adaptive", tolerance=1e20, step=1e30, steps=400)
     assert torch.isfinite(caught.value.result.cost).all()
+
+
+def test_a_step_of_the_clock_turns_a_point_as_far_whatever_its_length():
+    """Eq. 20's path on the sphere does not know the norm: g(cθ) = g(θ)/c³."""
+    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def field(at):
+        return (at @ matrix) / at.norm() ** 4 - at
+
+    point = torch.randn(6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    memory = {"unit": 1e-3 / float(point.norm()) ** 4}
+    ends = [integrators.clock(field, c * point, 0.999e-3 * c**4, memory, 1e-3)[0] for c in (1.0, 3.0)]  # one step each
+    turned = [end / end.norm() for end in ends]
+    assert (turned[0] - point / point.norm()).norm() > 1e-5
+    torch.testing.assert_close(*turned, rtol=0, atol=1e-13)
+
+
+def test_the_first_step_of_adaptive_heun_is_short():
+    """A hundredth of what the tolerance allows to move, for nothing is known yet of how the field bends."""
+    seen = []
+
+    def field(at):
+        seen.append(at)
+        return torch.ones_like(at)
+
+    point = torch.tensor([30.0, 40.0], dtype=torch.float64)
+    integrators.adaptive_heun(field, point, 100.0, {}, 0.1)
+    assert float((seen[1] - seen[0]).norm()) == pytest.approx(0.01 * 0.1 * 50, rel=1e-2)

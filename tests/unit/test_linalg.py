@@ -131,6 +131,9 @@ def test_rows_that_are_not_finite_are_named():
     with pytest.raises(linalg.SingularGramError, match="not finite") as error:
         linalg.cholesky_or_explain(A @ A.T)
     assert error.value.rows == [1]
+    gram = A.nan_to_num() @ A.nan_to_num().T
+    gram[3, 2] = torch.inf  # with a sound diagonal, all rows that have such an entry
+    assert linalg.explain_singular(gram).rows == [3]
 
 
 def test_a_gram_matrix_of_deficient_rank_is_solved_as_its_pseudo_inverse():

@@ -43,6 +43,7 @@ def test_exponents_of_several_columns():
     n, p = np.array([10.0, 20, 40, 30, 70]), np.array([3.0, 5, 4, 11, 7])
     exponents, factor = powers(2.5 * n**0.75 * p**-0.2, n, p)
     assert exponents == pytest.approx([0.75, -0.2]) and factor == pytest.approx(2.5)
+    assert powers([3.0, 12.0], [1.0, 2.0])[0] == pytest.approx([2])  # as many points as unknowns
 
 
 @pytest.mark.parametrize(

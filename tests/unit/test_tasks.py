@@ -294,6 +294,11 @@ def test_arrays_that_do_not_fit_are_refused(changes, message):
         own(**changes)
 
 
+def test_the_largest_output_of_a_sample_is_the_answer():
+    outputs, Y = torch.tensor([[[1.0, 3.0, 2.0], [5.0, 0.0, 4.0]]]), torch.eye(3)[[1, 2]]
+    assert largest(outputs, Y).tolist() == [[True, False]]
+
+
 def test_several_outputs_are_right_together():
     Y = torch.tensor([[1.0, -1.0], [1.0, 1.0]])
     assert same_sign(torch.tensor([[2.0, 3.0], [0.1, 0.1]]), Y).tolist() == [False, True]

@@ -213,6 +213,10 @@ class TestTrainTo:
         one_step = torch.eye(4, dtype=torch.float64) - 0.25 / (decay * count) * squares
         torch.testing.assert_close(found[1], rest + torch.linalg.matrix_power(one_step, count) @ (start - rest))
 
+    def test_only_what_passes_between_two_times_counts(self, task, network, start):
+        now, later = (train_to(network, task, [t, t + 0.1], 0.1, start) for t in (0.0, 64.0))
+        torch.testing.assert_close(later, now)
+
     def test_the_balance_of_the_layers_falls_by_its_own_law(self, task):
         """ReLU: ‖E‖² − ‖W‖² feels the decay alone and falls as exp(−2t)."""
         network = TwoLayer(task.X_train, 48, 7)
