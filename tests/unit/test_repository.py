@@ -130,6 +130,16 @@ def test_module_keeps_no_global_state(path):
         assert "plt.show()" not in re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
 
 
+def test_least_squares_name_their_driver():
+    """The default of torch.linalg.lstsq, gelsy, now and then pins columns at random: unset memory says which."""
+    notebooks = {path: "\n".join(cell.source for cell in chapters.read(path).cells) for path in chapters.notebooks()}
+    folders = [ROOT / name for name in ("benchmarks", "grokbook", "scripts", "tests")]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    sources = notebooks | {path: path.read_text(encoding="utf-8") for path in files}
+    calls = [call for text in sources.values() for call in re.findall(r"torch\.linalg\.lstsq\(.*", text)]
+    assert calls and not [call for call in calls if "driver=" not in call]
+
+
 def test_public_names_exist():
     listed = listed_names()
     assert listed
