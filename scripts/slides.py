@@ -350,9 +350,9 @@ def write(output=chapters.ROOT):
     return folder / "html" / "index.html"
 
 
-def offer(decks, folder):
+def offer(slides, folder):
     """Put the slides beside the built pages, and a link to them on the first of these."""
-    shutil.copytree(decks, folder / "slides", dirs_exist_ok=True)
+    shutil.copytree(slides, folder / "slides", dirs_exist_ok=True)
     link = '<a href="slides/index.html">A deck of slides for each part</a>, with notes for the speaker'
     build.offer("shown", f"<strong>Show.</strong> {link}.", folder)
 

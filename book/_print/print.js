@@ -12,10 +12,10 @@ async ({ places, height }) => {
   }
   document.querySelector("article").appendChild(links);
 
-  // What runs in the page is shown when it has run, or after a quarter of a minute.
+  // What runs in the page is shown when it has run, or after a minute.
   for (const button of all(".play-run")) {
     button.click();
-    for (let tenths = 0; tenths < 150 && button.textContent === "Pause"; tenths++) {
+    for (let tenths = 0; tenths < 600 && button.textContent === "Pause"; tenths++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     if (button.textContent === "Pause") button.click();
