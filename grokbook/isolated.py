@@ -213,7 +213,7 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
     share = checks.whole("evaluations", evaluations, len(stages)) // len(stages)
     used = 0
     for width in stages:
-        size = exact.solve(E).H.square().mean().sqrt()
+        size = exact.features.hidden(E).square().mean().sqrt()
         rounded = activation if width is None else smoothed(activation, width * float(size))
         descent = Descent(Isolated(task, E, rounded, decay, features), E, tolerance)
         E, used = descent.run(E, share), used + descent.evaluations

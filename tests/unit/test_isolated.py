@@ -404,15 +404,31 @@ def test_a_rounded_start_that_cannot_be_solved_is_an_error(monkeypatch):
     task, E = case(width=30)
     solve, calls = Isolated.solve, []
 
-    def late(self, theta):
+    def once(self, theta):
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == 1:
             raise ValueError("singular")
         return solve(self, theta)
 
-    monkeypatch.setattr(Isolated, "solve", late)
+    monkeypatch.setattr(Isolated, "solve", once)
     with pytest.raises(ValueError, match="singular"):
         minimise(E, task, "gelu", evaluations=60)
+
+
+def test_minimise_solves_with_nothing_but_what_it_descends(monkeypatch):
+    # Where the exact kernel is singular the rounded one need not be, so only the last cost asks for the exact one.
+    task, E = case(width=30)
+    solve, sigmas = Isolated.solve, []
+
+    def noted(self, theta):
+        sigmas.append(self.features.activation.name)
+        return solve(self, theta)
+
+    monkeypatch.setattr(Isolated, "solve", noted)
+    end = minimise(E, task, evaluations=60)
+    assert sigmas[-1] == "relu"
+    assert len(sigmas) == end.evaluations + 1
+    assert all("rounded" in name for name in sigmas[:-1])
 
 
 @pytest.mark.parametrize(
