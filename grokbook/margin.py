@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from grokbook import checks
 
-OPTIONS = {"maxiter": 300, "ftol": 1e-12}
+OPTIONS = {"maxiter": 100, "ftol": 1e-12}
 SLACK = 1e-6  # by which SLSQP may miss the set, and, relative to the radius, leave the ball
 
 

@@ -79,9 +79,10 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code" and "setup" not in tags(cell)]
 
 
-def syntax_tree(source, name="<cell>"):
-    """Python's syntax tree of a cell or a module; magics are turned into calls first."""
-    return ast.parse(TransformerManager().transform_cell(source), filename=name)
+@functools.cache
+def syntax_tree(source):
+    """Python's syntax tree of a cell, to be read and not written; magics are turned into calls first."""
+    return ast.parse(TransformerManager().transform_cell(source), filename="<cell>")
 
 
 def imported_modules(tree):

@@ -1,5 +1,7 @@
 """Checks of the exercises of *The smallest norm of all*."""
 
+import functools
+
 import torch
 
 from grokbook import dual
@@ -13,17 +15,23 @@ def _near(value, other):
     return abs(value / other - 1) < TIGHT
 
 
+@functools.cache
+def _case(n, m):
+    """X, Y and the smallest R that the search finds, once for all answers that are tried. n, m -> (n, n), (n, m), R."""
+    generator = torch.Generator().manual_seed(n)
+    X, Y = (torch.randn(n, columns, generator=generator, dtype=torch.float64) for columns in (n, m))
+    task = Task.from_arrays(X, Y, X, Y)
+    found = dual.minimum_norm(task, generator, "identity", gap=TIGHT / 2, starts=100, progress=False)
+    return X, Y, found.cost
+
+
 @check
 def check_linear(smallest):
     """smallest(X, Y): the smallest R = ‖E‖² + ‖W‖² of a linear network that maps a regular X to Y, at any width."""
     smallest = function("smallest", smallest)
     for n, m in ((5, 3), (3, 3)):
-        generator = torch.Generator().manual_seed(n)
-        X, Y = (torch.randn(n, columns, generator=generator, dtype=torch.float64) for columns in (n, m))
+        X, Y, least = _case(n, m)
         found = number("smallest(X, Y)", smallest(X.clone(), Y.clone()))
-        least = dual.minimum_norm(
-            Task.from_arrays(X, Y, X, Y), generator, "identity", gap=TIGHT / 2, starts=100, progress=False
-        ).cost
         values = torch.linalg.svdvals(torch.linalg.solve(X, Y))
         case = f"for {n} samples with {m} outputs your number is {found:.5g}"
         expect(not _near(2 * found, least), f"{case}, half of {least:.5g}. A unit costs ‖e‖² + ‖w‖² ≥ 2‖e‖‖w‖.")

@@ -235,7 +235,7 @@ def test_a_minimum_that_runs_out_of_rounds_says_how_far_it_is():
 
 
 def test_more_rounds_never_lose_what_fewer_had():
-    task = modular_addition(7, 0.75, generator(1))
+    task = modular_addition(5, 0.75, generator(1))
     options = dict(gap=1e-9, starts=100, progress=False)
     found = [minimum_norm(task, generator(), rounds=rounds, **options) for rounds in (1, 4, 8)]
     costs, bounds = ([getattr(one, name) for one in found] for name in ("cost", "bound"))

@@ -230,8 +230,10 @@ class TestTrainTo:
         law = torch.exp(-2 * torch.tensor(times, dtype=torch.float64))
         torch.testing.assert_close(gap, law[:, None] * gap[0], rtol=1e-3, atol=0)
 
-    def test_a_faster_readout_follows_the_weighted_flow(self, task, network):
-        E = torch.randn(7, 48, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    def test_a_faster_readout_follows_the_weighted_flow(self):
+        task = modular_addition(5, 0.75, torch.Generator().manual_seed(1))
+        network = TwoLayer(task.X_train, 20, 5, activation="gelu")
+        E = torch.randn(5, 20, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
         start = network.join(E, readout(E, task, "gelu"))
         exact = flow(weighted_flow(network, 4), start, [0, 0.3], step=0.02).end
         decays = [0.1, 0.05, 0.025]
