@@ -275,6 +275,13 @@ def test_a_plain_target_is_taken_to_all_its_digits():
     assert LevelSet(lambda t: t.sum(), 0.1).y.item() == 0.1
 
 
+def test_a_large_target_is_met_to_as_many_digits_as_a_small_one():
+    theta = gaussian(30, seed=4)
+    large = LevelSet(lambda at: 1e9 * network(at), 1e9 * network(theta))
+    end = large.retract(theta + 0.01 * gaussian(30, seed=5))
+    assert large.residual(end).norm() <= 1e-12 * large.y.norm()
+
+
 def test_float32_arrives_as_near_as_it_can():
     Z = LevelSet(lambda t: (t**2).sum(), torch.tensor(1.0))
     phi = Z.retract(torch.tensor([0.7, 0.3, 0.4]))

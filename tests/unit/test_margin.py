@@ -33,6 +33,15 @@ def test_the_ball_bounds_the_search():
         weakest(LevelSet(line.F, line.y), STARTS, 1)
 
 
+@pytest.mark.parametrize("radius", [1.5, 3.0])
+def test_the_weakest_point_may_lie_on_the_sphere(radius):
+    """On w1 = 0, where w1/(1 + w2²) = 0, the slope is 1/(1 + w2²): the farther out the less."""
+    falling = LevelSet(lambda w: (w[0] / (1 + w[1] ** 2)).reshape(1), torch.zeros(1, dtype=torch.float64))
+    found, point = weakest(falling, STARTS, radius)
+    assert found == pytest.approx(1 / (1 + radius**2), rel=1e-5)
+    torch.testing.assert_close(point.abs(), torch.tensor([0.0, radius], dtype=torch.float64), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0]])
 def test_of_several_ends_the_weakest_is_kept(order):
     """w1 (w1 - 1) (w1 - 3) = 0 is three lines, on which the slope is 3, 2 and 6."""

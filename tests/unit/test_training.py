@@ -99,8 +99,8 @@ def test_a_saved_run_goes_on(task, network, start, tmp_path):
 
 def test_a_run_with_another_ratio_is_another_run(task, network, start, tmp_path):
     options = dict(theta=start, record_every=10, progress=False)
-    for saved, asked in ((1, 2), (2, 1)):
-        file = tmp_path / f"run{saved}"
+    for saved, asked in ((1, 2), (2, 1), (2, 3)):
+        file = tmp_path / f"run{saved}{asked}"
         train(network, task, 0.1, 1e-3, 10, ratio=saved, state_file=file, **options)
         with pytest.raises(ValueError, match="another run: method is"):
             train(network, task, 0.1, 1e-3, 20, ratio=asked, state_file=file, **options)
@@ -133,6 +133,7 @@ def test_without_a_step_nothing_moves(task, network, start):
     assert history.step.tolist() == [0]
     assert torch.equal(history.theta, start)
     assert history.snapshots.shape == (0, network.size)
+    assert train(network, task, steps=0, theta=start, snapshots=True).snapshots.shape == (1, network.size)
 
 
 def test_pure_decay_shrinks_geometrically(task):
