@@ -1,6 +1,7 @@
 """Eqs 15 to 20 at one point, for any task and any feature map: the optimal readout, the cost, the velocity."""
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from grokbook import checks, linalg
 from grokbook.network import OneLayer
 
-GRAM_BLOCKS = 8
+GRAM_BLOCKS, BLOCK_ROWS = 8, 64  # at most so many blocks, of about so many rows where there are fewer
 
 
 class Solution(NamedTuple):
@@ -51,7 +52,7 @@ class Isolated:
         gram = lower_gram(H)
         if self.decay:
             gram.diagonal(dim1=-2, dim2=-1).add_(self.decay)
-        factor, singular = linalg.factorised(gram)
+        factor, singular = linalg.factorised(gram, overwrite=True)
         if singular.any():
             raise self._explain(H, singular)
         half = torch.linalg.solve_triangular(factor, self.Y, upper=False)
@@ -106,16 +107,17 @@ class Isolated:
 
 
 def lower_gram(H):
-    """The lower triangle of HHᵀ; above it, blocks stay unset. H: (..., n, d) -> (..., n, n).
+    """The lower triangle of HHᵀ, kept by columns; above it, blocks stay unset. H: (..., n, d) -> (..., n, n).
 
     A Cholesky factor reads no more than this, and leaving out what it does not read saves two fifths of the largest
-    product. On a GPU one full product is faster, and autograd needs one.
+    product; by columns it can take the place of HHᵀ. On a GPU one full product is faster, and autograd needs one.
     """
     if H.is_cuda or H.ndim > 2 or H.requires_grad:
         return H @ H.mT  # autograd cannot see what is written in place
     n = len(H)
     gram = H.new_empty(n, n)
-    cuts = [i * n // GRAM_BLOCKS for i in range(GRAM_BLOCKS + 1)]
+    blocks = max(1, min(GRAM_BLOCKS, math.ceil(n / BLOCK_ROWS)))
+    cuts = [i * n // blocks for i in range(blocks + 1)]
     for low, high in itertools.pairwise(cuts):
-        torch.mm(H[low:high], H[:high].mT, out=gram[low:high, :high])
-    return gram
+        torch.mm(H[low:high], H[low:].mT, out=gram[low:high, low:])
+    return gram.mT

@@ -41,15 +41,19 @@ def rank(matrix, tolerance=None):
     return int(counted(torch.linalg.svdvals(matrix), tolerance).sum())
 
 
-def factorised(gram):
+def factorised(gram, overwrite=False):
     """Lower L with L Lᵀ = gram, and where gram is singular: no factor, or a smallest pivot that is rounding noise.
 
-    (..., n, n) -> (..., n, n), (...) bool. Only the lower triangle is read. A NaN counts as singular.
+    (..., n, n) -> (..., n, n), (...) bool. Only the lower triangle is read. A NaN counts as singular. overwrite: L may
+    take the place of gram, and does where that saves a copy: kept by columns, and out of autograd's sight.
     """
-    factor, failed = torch.linalg.cholesky_ex(gram)
     if gram.shape[-1] == 0:
+        factor, failed = torch.linalg.cholesky_ex(gram)
         return factor, failed > 0
     largest = gram.diagonal(dim1=-2, dim2=-1).amax(-1)
+    in_place = overwrite and gram.mT.is_contiguous() and not gram.requires_grad
+    out = (gram, torch.empty(gram.shape[:-2], dtype=torch.int32, device=gram.device)) if in_place else None
+    factor, failed = torch.linalg.cholesky_ex(gram, out=out)
     pivot = factor.diagonal(dim1=-2, dim2=-1).amin(-1).square()
     return factor, (failed > 0) | ~(pivot > NOISE_PIVOT * torch.finfo(gram.dtype).eps * largest)
 

@@ -16,7 +16,20 @@ def test_sigma_prime_is_the_derivative(name):
 def test_the_pull_multiplies_by_the_derivative(name):
     kind = ACTIVATIONS[name]
     gradient = torch.randn(40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(kind.pull(gradient.clone(), Z), gradient * kind.sigma_prime(Z))
+    expected = gradient * kind.sigma_prime(Z)
+    pulled = kind.pull(gradient, Z)
+    torch.testing.assert_close(pulled, expected)
+    assert pulled is gradient  # written over it
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_autograd_sees_through_the_pull(name):
+    kind = ACTIVATIONS[name]
+    gradient = torch.ones(40, dtype=torch.float64, requires_grad=True)
+    kind.pull(1 * gradient, Z).sum().backward()
+    torch.testing.assert_close(gradient.grad, kind.sigma_prime(Z))
+    pulled = kind.pull(torch.ones_like(Z), Z.clone().requires_grad_())
+    torch.testing.assert_close(pulled.detach(), kind.sigma_prime(Z))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

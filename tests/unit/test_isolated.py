@@ -154,10 +154,19 @@ def test_the_cost_falls_at_every_small_step_where_the_activation_is_smooth():
     assert (result.cost.diff() < 0).all()
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 17])
+@pytest.mark.parametrize("rows", [0, 1, 2, 17, 64, 65, 130, 530])
 def test_lower_gram_has_the_lower_triangle(rows):
     H = torch.randn(rows, 7, generator=generator(), dtype=torch.float64)
     torch.testing.assert_close(lower_gram(H).tril(), (H @ H.T).tril())
+
+
+def test_the_factor_takes_the_place_of_hht(monkeypatch):
+    task, E = case()
+    made = []
+    monkeypatch.setattr(eq20, "lower_gram", lambda H: made.append(lower_gram(H)) or made[-1])
+    H = Isolated(task, E).solve(E).H
+    L = made[0].tril()
+    torch.testing.assert_close(L @ L.T, H @ H.T)
 
 
 def test_lower_gram_of_a_batch():

@@ -159,3 +159,19 @@ def test_a_gram_matrix_of_deficient_rank_is_solved_as_its_pseudo_inverse():
 def test_bad_input_says_both_values_and_the_way_out(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_factor_takes_the_place_of_a_gram_matrix_only_where_it_may():
+    H = torch.randn(9, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gram = H @ H.T
+    expected = torch.linalg.cholesky(gram)
+    for kept, overwrite, in_place in ((gram.mT, False, False), (gram, True, False), (gram.mT, True, True)):
+        given = kept.clone()  # with its strides
+        factor, singular = linalg.factorised(given, overwrite)
+        torch.testing.assert_close(factor, expected)
+        assert not singular
+        assert (factor.data_ptr() == given.data_ptr()) == in_place
+        assert torch.equal(given, kept) != in_place
+    seen = gram.mT.clone().requires_grad_()
+    linalg.factorised(seen, overwrite=True)[0].sum().backward()
+    assert seen.grad.isfinite().all()
