@@ -112,11 +112,13 @@ def lower_gram(H):
     A Cholesky factor reads no more than this, and leaving out what it does not read saves two fifths of the largest
     product; by columns it can take the place of HHᵀ. On a GPU one full product is faster, and autograd needs one.
     """
-    if H.is_cuda or H.ndim > 2 or H.requires_grad:
+    if H.is_cuda or H.requires_grad:
         return H @ H.mT  # autograd cannot see what is written in place
-    n = len(H)
+    n = H.shape[-2]
+    blocks = min(GRAM_BLOCKS, math.ceil(n / BLOCK_ROWS))
+    if H.ndim > 2 or blocks < 2:
+        return (H @ H.mT).mT
     gram = H.new_empty(n, n)
-    blocks = max(1, min(GRAM_BLOCKS, math.ceil(n / BLOCK_ROWS)))
     cuts = [i * n // blocks for i in range(blocks + 1)]
     for low, high in itertools.pairwise(cuts):
         torch.mm(H[low:high], H[low:].mT, out=gram[low:high, low:])
