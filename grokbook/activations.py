@@ -30,9 +30,7 @@ class Activation:
         """
         if self.name == "relu":
             # The kernel that autograd uses for ReLU: one pass, where the mask and the product take three.
-            if gradient.requires_grad or Z.requires_grad:
-                return torch.ops.aten.threshold_backward(gradient, Z, 0)
-            return torch.ops.aten.threshold_backward.grad_input(gradient, Z, 0, grad_input=gradient)
+            return torch.ops.aten.threshold_backward(gradient, Z, 0)
         return gradient.mul_(self.sigma_prime(Z))
 
 

@@ -41,7 +41,7 @@ class Isolated:
 
     def solve(self, theta):
         """The optimal readout for θ by one Cholesky factor of HHᵀ + λI and two triangular solves. -> Solution."""
-        self._check(theta)
+        self.check(theta)
         H, pull = self.features.linearised(theta)
         n, width = H.shape[-2:]
         if self.decay == 0 and width <= n:
@@ -85,7 +85,8 @@ class Isolated:
     def _squares(self, theta):
         return theta.square().flatten(-self.features.ndim).sum(-1)
 
-    def _check(self, theta):
+    def check(self, theta):
+        """Raise ValueError where θ is of another task, dtype or device than what was prepared."""
         if self.features.ndim == 2 and (theta.ndim < 2 or theta.shape[-2] != self.task.p):
             raise ValueError(f"E has shape {tuple(theta.shape)}, but p={self.task.p}; E must be (..., p, d_hidden)")
         if (theta.dtype, theta.device) != (self.Y.dtype, self.Y.device):

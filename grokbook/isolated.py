@@ -209,6 +209,7 @@ def minimise(E, task, activation="relu", decay=0.0, *, features=OneLayer, evalua
     exact = Isolated(task, E, activation, decay, features)
     if E.ndim != exact.features.ndim:
         raise ValueError(f"E has shape {tuple(E.shape)}; minimise takes one run, {exact.features.ndim} dimensions")
+    exact.check(E)
     stages = ROUNDINGS if activation.kinked else (None,)
     share = checks.whole("evaluations", evaluations, len(stages)) // len(stages)
     used = 0

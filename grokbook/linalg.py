@@ -48,8 +48,7 @@ def factorised(gram, overwrite=False):
     take the place of gram, and does where that saves a copy: kept by columns, and out of autograd's sight.
     """
     if gram.shape[-1] == 0:
-        factor, failed = torch.linalg.cholesky_ex(gram)
-        return factor, failed > 0
+        return gram, gram.new_zeros(gram.shape[:-2], dtype=torch.bool)
     largest = gram.diagonal(dim1=-2, dim2=-1).amax(-1)
     in_place = overwrite and gram.mT.is_contiguous() and not gram.requires_grad
     out = (gram, torch.empty(gram.shape[:-2], dtype=torch.int32, device=gram.device)) if in_place else None

@@ -136,7 +136,7 @@ def test_descent_is_an_euler_method_of_the_flow(monkeypatch):
     def field(at):
         return torch.func.grad(lambda at: -loss_and_decay(network, task, at, DECAY))(at) / DECAY
 
-    exact = flow(field, theta, [0.0, 0.2, 0.5], method="LSODA", tolerance=1e-6).points
+    exact = flow(field, theta, [0.0, 0.2, 0.5], method="LSODA", tolerance=1e-8).points
     errors = []
     for safety in (1.0, 0.1):
         monkeypatch.setattr(cross_entropy, "SAFETY", safety)
@@ -163,9 +163,9 @@ def test_a_hundredth_of_the_decay_takes_about_as_many_steps():
 
 def test_without_decay_the_loss_goes_as_deep_as_asked():
     task, network, theta = small("relu", p=7, d_hidden=32)
-    found = sink(network, task, [1.0, 20.0, 100.0], theta)
+    found = sink(network, task, [1.0, 20.0, 300.0], theta)
     depths = torch.stack([-log_loss(network.outputs(point), task.Y_train) for point in found.points])
-    assert (depths >= torch.tensor([1.0, 20.0, 100.0])).all() and (depths < torch.tensor([2.0, 22.0, 105.0])).all()
+    assert (depths >= torch.tensor([1.0, 20.0, 300.0])).all() and (depths < torch.tensor([2.0, 22.0, 305.0])).all()
     assert (found.points.square().sum(1).diff() > 0).all() and (found.steps.diff() > 0).all()
     assert task.right(network.outputs(found.points[-1]), task.Y_train).all()
 
@@ -183,14 +183,14 @@ def test_a_network_that_no_wall_pushes_shrinks_with_decay_alone():
 def test_a_wall_that_is_met_at_once_does_not_throw_the_network_out():
     task, network, theta = small("relu", p=7, d_hidden=32)
     end = settle(network, task, [0, 4], 1e-6, theta).points[1]
-    for factor in (2.5, 3.5, 5.0):  # from behind the walls, which it meets between two looks or not
+    for factor in (2.5, 3.0, 3.5, 4.0, 5.0):  # from behind the walls, which it meets between two looks or not
         again = settle(network, task, [0, 0.5, 1, 1.5, 2, 2.5], 1e-6, factor * end).points[-1]
         costs = [float(loss_and_decay(network, task, point, 1e-6)) for point in (end, again)]
         assert costs[1] == pytest.approx(costs[0], rel=0.05)
 
 
 def test_no_run_costs_less_than_the_bound():
-    for seed, decay in [(0, 1e-2), (2, 1e-4)]:
+    for seed, decay in [(0, 1e-2), (1, 1e-3), (2, 1e-4)]:
         task, network, theta = small("relu", seed, p=7, d_hidden=32)
         points = settle(network, task, [0, 1, 12], decay, theta).points
         costs = [float(loss_and_decay(network, task, point, decay)) for point in points]

@@ -104,7 +104,7 @@ def test_no_run_of_any_width_goes_below_a_bound(seed, which, decay, activation):
     reached = [float(simulate(start, task, 0.05, 40, activation, decay, progress=False).cost.min())]
     for E in points[:2]:
         try:
-            end = minimise(E, task, activation, decay, evaluations=240)
+            end = minimise(E, task, activation, decay)
         except ValueError as nothing_left:  # E = 0 is as good, and its cost is reached
             assert "leaves nothing to fit" in str(nothing_left)
             reached.append(float(task.Y_train.square().sum()) / decay)

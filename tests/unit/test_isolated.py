@@ -154,7 +154,7 @@ def test_the_cost_falls_at_every_small_step_where_the_activation_is_smooth():
     assert (result.cost.diff() < 0).all()
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 17, 64, 65, 130, 530])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 5, 17, 64, 65, 130, 530])
 def test_lower_gram_has_the_lower_triangle(rows):
     H = torch.randn(rows, 7, generator=generator(), dtype=torch.float64)
     torch.testing.assert_close(lower_gram(H).tril(), (H @ H.T).tril())
@@ -447,6 +447,7 @@ def test_minimise_solves_with_nothing_but_what_it_descends(monkeypatch):
             dict(E=torch.ones(2, P, 30, dtype=torch.float64)),
             r"shape \(2, 5, 30\); minimise takes one run, 2 dimensions",
         ),
+        (dict(E=torch.ones(P - 1, 30, dtype=torch.float64)), r"E has shape \(4, 30\), but p=5"),
         (dict(evaluations=2), "evaluations=2 must be a whole number of at least 3"),
         (dict(tolerance=0), "tolerance=0 must be a positive number"),
         (dict(E=torch.zeros(P, 30, dtype=torch.float64)), "has rank 0 of 10"),

@@ -65,7 +65,7 @@ def nearest_on_parabola(a, b):
 # Closed forms --------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(NEAR, NEAR, st.floats(0.2, 4))
 def test_distance_to_a_circle(a, b, radius):
     assume(math.hypot(a, b) > 1e-3)
@@ -74,7 +74,7 @@ def test_distance_to_a_circle(a, b, radius):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(NEAR, NEAR, NEAR, st.tuples(NEAR, NEAR, NEAR))
 def test_distance_to_a_plane(a, b, offset, normal):
     length = math.sqrt(sum(n * n for n in normal))
@@ -83,7 +83,7 @@ def test_distance_to_a_plane(a, b, offset, normal):
     assert of(toys.line(point(*normal), offset)).distance(point(a, b, 1.0)).item() == pytest.approx(expected, abs=1e-10)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(NEAR, st.floats(-4, 6))
 def test_distance_to_the_parabola(a, b):
     assume(abs(a) > 1e-2)  # on the axis both sides are nearest, see below

@@ -52,6 +52,18 @@ class TestAgainstAutograd:
         u = torch.randn(7 * 3, generator=generator(6), dtype=torch.float64)
         assert close(net.vjp(theta, u), torch.func.vjp(net.F, theta)[1](u)[0])
 
+    def test_vjp_of_many_at_once(self, activation):
+        net, theta = random_network(activation)
+        U = torch.randn(5, 7 * 3, generator=generator(6), dtype=torch.float64)
+        assert close(torch.func.vmap(lambda u: net.vjp(theta, u))(U), torch.stack([net.vjp(theta, u) for u in U]))
+
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own forward mode
+    def test_the_hessian_forward_over_the_closed_form(self, activation):
+        net, theta = random_network(activation)
+        Y, v = torch.ones(7, 3, dtype=torch.float64), torch.randn(net.size, generator=generator(8), dtype=torch.float64)
+        hessian = torch.func.jacrev(torch.func.grad(lambda t: (net.outputs(t) - Y).square().sum()))(theta)
+        assert close(torch.func.jvp(lambda t: net.gradient(t, Y), (theta,), (v,))[1], hessian @ v)
+
     def test_gram(self, activation):
         net, theta = random_network(activation)
         J = torch.func.jacrev(net.F)(theta)

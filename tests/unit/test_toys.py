@@ -51,7 +51,7 @@ def test_fig_1_rests_at_2_over_2_plus_decay():
         assert toys.addition().descent(decay)(point(rest, rest)).norm() < 1e-14
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(WEIGHT, WEIGHT, WEIGHT, st.floats(0, 0.5))
 def test_the_exact_path_is_the_one_an_adaptive_solver_finds(a, b, c, decay):
     X, y = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5]], dtype=torch.float64), point(3.0, 1.0)

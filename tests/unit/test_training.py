@@ -247,7 +247,7 @@ class TestTrainTo:
         network = TwoLayer(task.X_train, 48, 7)
         start = 1e-4 * network.initial(torch.Generator().manual_seed(1))
         norms = train_to(network, task, [0, 1, 3], 50.0, start, ratio=ratio).norm(dim=-1)
-        fine = train_to(network, task, [0.02 * k for k in range(51)], 50.0, start, ratio=ratio).norm(dim=-1)
+        fine = train_to(network, task, [0.01 * k for k in range(101)], 50.0, start, ratio=ratio).norm(dim=-1)
         assert float(norms[1] / fine[-1]) == pytest.approx(1, abs=0.2)
         assert bool((norms.diff() < 0).all())
 
